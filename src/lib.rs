@@ -1,0 +1,4 @@
+//! FlameOn.
+#![allow(dead_code)]
+
+mod model;

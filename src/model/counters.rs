@@ -1,0 +1,186 @@
+//! Everything the agent counts, and every reason for which it drops something.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $field:ident,)+) => {
+        /// What can be counted; one for each number in [`Stats`] that only grows.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Count {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        /// How many counters there are.
+        const COUNTS: usize = [$(Count::$variant),+].len();
+
+        /// What the agent has done since it started, and what it has dropped, by reason.
+        #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[doc = $doc])+ pub $field: u64,)+
+            /// Units of work that the dice left out.
+            pub sampled_out: u64,
+            /// Traces that run or are being finished now.
+            pub active_traces: u64,
+            /// Bytes of chunks, trees and finished traces now, bounded by `max_capture_bytes`.
+            pub capture_bytes: u64,
+            /// Finished traces that wait in the outbox now.
+            pub outbox_traces: u64,
+            /// Bytes that wait in the outbox now, bounded by `max_outbox_bytes`.
+            pub outbox_bytes: u64,
+            /// Whether the circuit breaker stops new traces now.
+            pub breaker_open: bool,
+            /// Whether the agent runs (not paused, not stopped, intensity of restarts not exceeded).
+            pub running: bool,
+        }
+
+        impl Counters {
+            /// Reads all counters. Each is exact; they are not read at one instant.
+            pub(crate) fn read(&self) -> Stats {
+                Stats { $($field: self.get(Count::$variant),)+ ..Stats::default() }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Traces admitted: each later counts once in exactly one of `shipped`, `rejected`, `send_failed`,
+    /// `evicted`, `lost_at_shutdown`, `below_threshold`, `deduplicated`, `never_run`, `session_not_spawned`,
+    /// `session_crashed`, `session_ended_by_restart`, `inbox_full`, `finalize_timed_out`,
+    /// `finalize_failed`, or waits in `active_traces` or `outbox_traces`.
+    Started => started,
+    /// Traces that a shipper has accepted.
+    Shipped => shipped,
+    /// Encoded bytes that a shipper has accepted.
+    ShippedBytes => shipped_bytes,
+    /// Batches that a shipper has accepted.
+    Batches => batches,
+    /// Traces that ended below their threshold.
+    BelowThreshold => below_threshold,
+    /// Traces above their threshold whose identifier had shipped one within the dedupe window.
+    Deduplicated => deduplicated,
+    /// Traces whose scope was dropped before any work ran in it.
+    NeverRun => never_run,
+    /// Traces whose work completed.
+    Done => done,
+    /// Traces whose scope was dropped before its work completed.
+    Cancelled => cancelled,
+    /// Traces that a stopper ended.
+    Stopped => stopped,
+    /// Traces whose work panicked.
+    Panicked => panicked,
+    /// Traces cut at `max_trace_duration_ms` or by shutdown.
+    Truncated => truncated,
+    /// Not traced: the event has `capture = false`.
+    SkippedEventOff => skipped_event_off,
+    /// Not traced: the circuit breaker was open.
+    SkippedBreaker => skipped_breaker,
+    /// Not traced: the handlers said so, or none knew the event.
+    SkippedByHandler => skipped_by_handler,
+    /// Not traced: a handler panicked.
+    HandlerPanics => handler_panics,
+    /// Not traced: the identifier has shipped a trace within the dedupe window.
+    SkippedDedupe => skipped_dedupe,
+    /// Not traced: `max_active_traces` were active.
+    SkippedMaxActive => skipped_max_active,
+    /// Not traced: an eighth of `max_active_traces` were of the same identifier.
+    SkippedMaxPerIdentifier => skipped_max_per_identifier,
+    /// Not traced: no memory left under `max_capture_bytes`.
+    SkippedMemory => skipped_memory,
+    /// Not traced: the agent was using too much CPU.
+    SkippedCpu => skipped_cpu,
+    /// Dropped: the agent's inbox was full.
+    InboxFull => inbox_full,
+    /// Dropped: no session could be started in time.
+    SessionNotSpawned => session_not_spawned,
+    /// Dropped: the session crashed.
+    SessionCrashed => session_crashed,
+    /// Dropped: the session was ended by the restart of its supervisor.
+    SessionEndedByRestart => session_ended_by_restart,
+    /// Dropped: no finalisation permit, or no end of it, within 10 s.
+    FinalizeTimedOut => finalize_timed_out,
+    /// Dropped: the finalisation panicked.
+    FinalizeFailed => finalize_failed,
+    /// Dropped: the outbox was full, and this was its oldest trace.
+    Evicted => evicted,
+    /// Dropped: the shipper's error was permanent (a server's `success: false` among them).
+    Rejected => rejected,
+    /// Dropped: the batch could not be sent.
+    SendFailed => send_failed,
+    /// Dropped: not sent when the shutdown's limit was over.
+    LostAtShutdown => lost_at_shutdown,
+    /// Adapter calls that panicked.
+    AdapterPanics => adapter_panics,
+    /// Adapter calls that went on past their deadline and were abandoned.
+    AdapterAbandoned => adapter_abandoned,
+    /// Events that sessions have read.
+    Events => events,
+    /// Frames left out because a budget was used up.
+    SuppressedFrames => suppressed_frames,
+    /// Frames left out because the stack was deeper than `max_stack_depth`.
+    SuppressedDepth => suppressed_depth,
+    /// Paths folded into an ancestor because the tree had `max_stacks` nodes.
+    FoldedPaths => folded_paths,
+    /// Times a recorder ran out of chunks.
+    Starved => starved,
+    /// Frame guards dropped after their poll or trace was over.
+    LateGuards => late_guards,
+    /// Nanoseconds by which readings of the clock went back.
+    ClampedNanos => clamped_ns,
+    /// Call messages delivered to a session.
+    CallsRouted => calls_routed,
+    /// Call messages for a trace that had ended, or that found no room.
+    CallsDropped => calls_dropped,
+    /// Names given to `emit` that end no trace of the current task.
+    EmitIgnored => emit_ignored,
+    /// Actors restarted by the supervisor.
+    Restarts => restarts,
+    /// Times the memory watcher opened the circuit breaker.
+    BreakerTrips => breaker_trips,
+    /// Traces whose degraded recording left out frames after `max_events`.
+    Degraded => degraded,
+}
+
+/// The counters themselves, shared by all parts of one agent.
+#[derive(Debug)]
+pub(crate) struct Counters([AtomicU64; COUNTS]);
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self([const { AtomicU64::new(0) }; COUNTS])
+    }
+}
+
+impl Counters {
+    /// Adds one.
+    pub(crate) fn count(&self, what: Count) {
+        self.add(what, 1);
+    }
+
+    /// Adds `n`.
+    pub(crate) fn add(&self, what: Count, n: u64) {
+        // Relaxed: a counter orders nothing.
+        if let Some(counter) = self.0.get(what as usize) {
+            counter.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    /// The present value.
+    pub(crate) fn get(&self, what: Count) -> u64 {
+        self.0.get(what as usize).map_or(0, |counter| counter.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_read() {
+        let counters = Counters::default();
+        counters.count(Count::Started);
+        counters.add(Count::ClampedNanos, 7);
+        let stats = counters.read();
+        assert_eq!((stats.started, stats.clamped_ns, stats.shipped), (1, 7, 0));
+    }
+}

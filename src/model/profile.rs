@@ -1,0 +1,36 @@
+//! A finished trace's tree, ready to be filtered and encoded.
+
+use std::sync::Arc;
+
+use super::time::Nanos;
+
+/// Where [`ProfileNode::parent`] of the root points.
+pub(crate) const NO_PARENT: u32 = u32::MAX;
+
+/// A calling-context tree with names. Node 0 is the root; parents come before their children, and a
+/// node's subtree is contiguous (pre-order), so every pass over it is a plain loop.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Profile {
+    /// Distinct names; [`ProfileNode::frame`] indexes it.
+    pub(crate) frames: Vec<Arc<str>>,
+    /// The nodes in pre-order. No two siblings have the same frame.
+    pub(crate) nodes: Vec<ProfileNode>,
+}
+
+/// One path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProfileNode {
+    /// Index into [`Profile::nodes`], or [`NO_PARENT`].
+    pub(crate) parent: u32,
+    /// Index into [`Profile::frames`].
+    pub(crate) frame: u32,
+    /// The time spent in exactly this path.
+    pub(crate) own: Nanos,
+}
+
+impl Profile {
+    /// The sum of all own times: the trace's duration.
+    pub(crate) fn total(&self) -> Nanos {
+        Nanos(self.nodes.iter().map(|node| node.own.0).sum())
+    }
+}

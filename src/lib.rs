@@ -2,3 +2,6 @@
 #![allow(dead_code)]
 
 mod model;
+
+#[doc(hidden)]
+pub use model::call_form as __call_form;

@@ -3,7 +3,9 @@
 pub mod call_form;
 pub(crate) mod call_term;
 pub(crate) mod counters;
+pub(crate) mod event;
 pub(crate) mod frame;
+pub(crate) mod handler;
 pub(crate) mod ids;
 pub(crate) mod profile;
 pub(crate) mod sanitizer;

@@ -8,7 +8,7 @@
 //! the second takes the closure that the arguments have moved into. (Both in one call is `error[E0505]`: the
 //! closure moves the arguments while the form still borrows them.)
 //!
-//! ```ignore
+//! ```text
 //! macro_rules! call {
 //!     ($actor:expr, $($variant:ident)::+, $timeout:expr $(, $arg:expr)* $(,)?) => {
 //!         $crate::call!(@bind ($actor) ($($variant)::+) ($timeout) [] $($arg,)*)

@@ -197,7 +197,7 @@ struct Panicking;
 
 impl Serialize for Panicking {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        std::panic::panic_any(PanicsOnDrop)
+        std::panic::resume_unwind(Box::new(PanicsOnDrop))
     }
 }
 
@@ -205,7 +205,7 @@ struct PanicsOnDrop;
 
 impl Drop for PanicsOnDrop {
     fn drop(&mut self) {
-        std::panic::panic_any("dropped");
+        std::panic::resume_unwind(Box::new("dropped"));
     }
 }
 

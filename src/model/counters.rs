@@ -34,6 +34,23 @@ macro_rules! counters {
             pub running: bool,
         }
 
+        impl Stats {
+            /// Admitted traces that were worth shipping, or might have been, and were lost: what
+            /// [`ShutdownReport::lost`](crate::ShutdownReport) counts.
+            pub fn lost(&self) -> u64 {
+                self.evicted
+                    + self.rejected
+                    + self.send_failed
+                    + self.lost_at_shutdown
+                    + self.inbox_full
+                    + self.session_not_spawned
+                    + self.session_crashed
+                    + self.session_ended_by_restart
+                    + self.finalize_timed_out
+                    + self.finalize_failed
+            }
+        }
+
         impl Counters {
             /// Reads all counters. Each is exact; they are not read at one instant.
             pub(crate) fn read(&self) -> Stats {
@@ -85,7 +102,7 @@ counters! {
     SkippedMaxActive => skipped_max_active,
     /// Not traced: an eighth of `max_active_traces` were of the same identifier.
     SkippedMaxPerIdentifier => skipped_max_per_identifier,
-    /// Not traced: no memory left under `max_capture_bytes`.
+    /// Not traced: no memory was left under `max_capture_bytes`.
     SkippedMemory => skipped_memory,
     /// Not traced: the agent was using too much CPU.
     SkippedCpu => skipped_cpu,

@@ -110,7 +110,8 @@ impl TraceEvent {
 impl EndReason {
     const ALL: [Self; 5] = [Self::Done, Self::Cancelled, Self::Stopped, Self::Panicked, Self::Truncated];
 
-    fn from_number(number: u32) -> Option<Self> {
+    /// The reason whose discriminant is `number`.
+    pub(crate) fn from_number(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| *reason as u32 == number)
     }
 }

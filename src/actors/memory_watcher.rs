@@ -1,0 +1,130 @@
+//! Watches what the process uses: its memory, for the circuit breaker, and the agent's own CPU time.
+//!
+//! Reads a few files below `/proc`, which is memory and not I/O: some 30 µs each time.
+//!
+//! - **Parent:** `Supervisor`, permanent.
+//! - **Restart:** goes on from the breaker's state.
+//! - **Overload:** none, it has no input but its timer.
+//! - **Shutdown:** nothing to do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+
+use super::local_message;
+use super::parts::Parts;
+use crate::capture::core::Shut;
+use crate::log::warn_limited;
+use crate::model::counters::Count;
+use crate::safety::cpu::{CpuShed, ThreadsCpu, thread_cpu_time};
+use crate::safety::memory::limit::memory_limit;
+use crate::safety::memory::{MemoryWatch, Verdict, default_max_memory_bytes, resident_anonymous};
+use crate::safety::system::{SystemRoot, SystemUnknown};
+
+/// How often the CPU time is read: ten readings in the 10 s over which it is averaged.
+const CPU_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Signals to the watcher, each cast by its timer.
+#[derive(Debug)]
+pub(crate) enum MemoryWatcherMsg {
+    /// Every `memory_check_interval_ms`.
+    CheckMemory,
+    /// Every second.
+    CheckCpu,
+}
+local_message!(MemoryWatcherMsg);
+
+pub(crate) struct MemoryWatcher;
+
+pub(crate) struct State {
+    parts: Arc<Parts>,
+    /// `None` where the system does not tell.
+    root: Option<SystemRoot>,
+    memory: MemoryWatch,
+    cpu: ThreadsCpu,
+    shed: CpuShed,
+}
+
+impl MemoryWatcher {
+    /// Starts the watcher as a child of `parent`.
+    pub(crate) async fn start_link(
+        parts: Arc<Parts>,
+        parent: ActorCell,
+    ) -> Result<ActorRef<MemoryWatcherMsg>, SpawnErr> {
+        Ok(ractor::Actor::spawn_linked(None, Self, parts, parent).await?.0)
+    }
+}
+
+#[ractor::actor(message = MemoryWatcherMsg, state = State, arguments = Arc<Parts>)]
+impl MemoryWatcher {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<MemoryWatcherMsg>,
+        parts: Arc<Parts>,
+    ) -> Result<State, ActorProcessingErr> {
+        myself.send_interval(parts.settings.memory_check_interval, || MemoryWatcherMsg::CheckMemory);
+        myself.send_interval(CPU_INTERVAL, || MemoryWatcherMsg::CheckCpu);
+        let memory = MemoryWatch::new(parts.core.is_shut(Shut::Breaker));
+        let root = SystemRoot::host().map_err(|error| cannot_watch(&error)).ok();
+        Ok(State { parts, root, memory, cpu: ThreadsCpu::default(), shed: CpuShed::default() })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<MemoryWatcherMsg>,
+        message: MemoryWatcherMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            MemoryWatcherMsg::CheckMemory => state.check_memory(),
+            MemoryWatcherMsg::CheckCpu => state.check_cpu(),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn check_memory(&mut self) {
+        let core = &self.parts.core;
+        core.dedupe.sweep(core.now());
+        let Some(root) = &self.root else { return };
+        let limit = match self.parts.settings.max_memory_bytes {
+            Some(bytes) => Ok(bytes),
+            None => memory_limit(root).map(default_max_memory_bytes),
+        };
+        match resident_anonymous(root).and_then(|resident| Ok((resident, limit?))) {
+            Ok((resident, limit)) => self.judge(resident, limit),
+            Err(error) => cannot_watch(&error),
+        }
+    }
+
+    fn judge(&mut self, resident: u64, limit: u64) {
+        let core = &self.parts.core;
+        match self.memory.decide(resident, limit) {
+            Verdict::Trip => {
+                core.shut(Shut::Breaker);
+                core.counters.count(Count::BreakerTrips);
+                // What waits for reuse is of no use now.
+                core.chunks.release_idle();
+                warn_limited!("no new traces: the process uses {resident} bytes of memory, above the limit of {limit}");
+            }
+            Verdict::Rearm => drop(core.open(Shut::Breaker)),
+            Verdict::Stay => {}
+        }
+    }
+
+    fn check_cpu(&mut self) {
+        let Some(root) = &self.root else { return };
+        let threads = self.parts.threads.list();
+        // A thread that has just ended cannot be read; what it used is gone with it.
+        let readings = threads.into_iter().filter_map(|thread| Some((thread, thread_cpu_time(root, thread).ok()?)));
+        let used = self.cpu.advance(readings);
+        let core = &self.parts.core;
+        core.cpu.set(self.shed.decide(core.now(), used));
+    }
+}
+
+fn cannot_watch(error: &SystemUnknown) {
+    warn_limited!("memory and CPU are not watched: {error}");
+}

@@ -1,0 +1,35 @@
+//! The supervision tree: thin shells that carry out what pure code decides.
+//!
+//! ```text
+//! Supervisor
+//! ├── MemoryWatcher
+//! ├── SeqTraceRouter
+//! ├── Shipper
+//! ├── TraceSessionSupervisor
+//! │   └── TraceSession …
+//! └── Collector
+//! ```
+//! Started in this order, stopped in reverse. Here nothing encodes, waits for I/O or runs the user's code;
+//! mailboxes carry signals, data waits in bounded queues. Only this folder (and `integrations::ractor`)
+//! knows ractor.
+
+pub(crate) mod collector;
+pub(crate) mod memory_watcher;
+pub(crate) mod parts;
+pub(crate) mod restart;
+pub(crate) mod seq_trace_router;
+pub(crate) mod shipper;
+pub(crate) mod slot;
+pub(crate) mod supervisor;
+pub(crate) mod trace_session;
+pub(crate) mod trace_session_supervisor;
+
+/// Makes a type a message of a local actor under every combination of ractor's features: without `cluster`
+/// a blanket implementation exists, with it there is none.
+macro_rules! local_message {
+    ($message:ty) => {
+        #[cfg(feature = "ractor-cluster")]
+        impl ractor::Message for $message {}
+    };
+}
+pub(crate) use local_message;

@@ -1,0 +1,171 @@
+//! Ships finished traces in batches, one batch at a time.
+//!
+//! Traces wait in the outbox; this mailbox carries signals only. The adapter runs on the blocking pool.
+//!
+//! - **Parent:** `Supervisor`, permanent.
+//! - **Restart:** traces stay in the outbox; a batch in flight is finished and counted by its own task.
+//! - **Overload:** the outbox evicts the oldest and counts it.
+//! - **Shutdown:** `ShipAll` with what is left of the limit, then the adapter is closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::local_message;
+use super::parts::Parts;
+use crate::log::warn_limited;
+use crate::model::counters::Count;
+use crate::shipping::adapter::ShipContext;
+use crate::shipping::contained::Outcome;
+use crate::shipping::trace::{Batch as _, Trace, TraceBatch};
+
+/// Time that an adapter gets to close.
+const CLOSE_LIMIT: Duration = Duration::from_millis(500);
+
+/// Signals to the shipper.
+#[derive(Debug)]
+pub(crate) enum ShipperMsg {
+    /// Cast by the interval timer: ship what waits.
+    Flush,
+    /// Cast by the outbox: a full batch waits.
+    BatchWaits,
+    /// Cast by the sending task as its last act.
+    BatchDone,
+    /// Called by `flush` and at shutdown: the reply comes when nothing waits or the limit has passed.
+    ShipAll(Duration, RpcReplyPort<()>),
+    /// Cast by the timer of a `ShipAll`.
+    Expire,
+}
+local_message!(ShipperMsg);
+
+pub(crate) struct Shipper;
+
+pub(crate) struct State {
+    parts: Arc<Parts>,
+    /// A batch below the full size may go too, until nothing waits.
+    is_flushing: bool,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    deadline: Instant,
+    reply: RpcReplyPort<()>,
+}
+
+impl Shipper {
+    /// Starts the shipper as a child of `parent` and connects the outbox to it.
+    pub(crate) async fn start_link(parts: Arc<Parts>, parent: ActorCell) -> Result<ActorRef<ShipperMsg>, SpawnErr> {
+        Ok(ractor::Actor::spawn_linked(None, Self, parts, parent).await?.0)
+    }
+}
+
+#[ractor::actor(message = ShipperMsg, state = State, arguments = Arc<Parts>)]
+impl Shipper {
+    async fn pre_start(&self, myself: ActorRef<ShipperMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
+        myself.send_interval(parts.settings.flush_interval, || ShipperMsg::Flush);
+        // A predecessor may have left traces behind.
+        myself.cast(ShipperMsg::Flush)?;
+        parts.outbox.connect(move || {
+            // `Err`: this instance is gone, and the next one looks for itself.
+            myself.cast(ShipperMsg::BatchWaits).ok();
+        });
+        Ok(State { parts, is_flushing: false, waiting: Vec::new() })
+    }
+
+    // Always `Ok`: an `Err` here stops the actor, and a failed batch is an expected event.
+    async fn handle(
+        &self,
+        myself: ActorRef<ShipperMsg>,
+        message: ShipperMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            ShipperMsg::Flush => state.is_flushing = true,
+            ShipperMsg::BatchWaits | ShipperMsg::BatchDone => {}
+            ShipperMsg::ShipAll(limit, reply) => state.wait_for_all(limit, reply, &myself),
+            ShipperMsg::Expire => state.expire(),
+        }
+        state.send_next();
+        Ok(())
+    }
+
+    async fn post_stop(&self, _myself: ActorRef<ShipperMsg>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.parts.adapter.clone().close(CLOSE_LIMIT).await;
+        Ok(())
+    }
+}
+
+impl State {
+    /// Starts sending the next batch unless one is in flight or none is due.
+    fn send_next(&mut self) {
+        let Ok(permit) = self.parts.in_flight.clone().try_acquire_owned() else { return };
+        let is_due = self.is_flushing || !self.waiting.is_empty() || self.parts.outbox.has_full_batch();
+        let batch = if is_due { self.parts.outbox.take_batch() } else { Vec::new() };
+        if batch.is_empty() {
+            drop(permit);
+            return self.nothing_waits(is_due);
+        }
+        let parts = self.parts.clone();
+        tokio::spawn(async move { send(&parts, batch, permit).await });
+    }
+
+    fn nothing_waits(&mut self, has_looked: bool) {
+        if has_looked {
+            self.is_flushing = false;
+            for waiting in self.waiting.drain(..) {
+                // `Err`: whoever waited has given up.
+                waiting.reply.send(()).ok();
+            }
+        }
+    }
+
+    fn wait_for_all(&mut self, limit: Duration, reply: RpcReplyPort<()>, myself: &ActorRef<ShipperMsg>) {
+        self.waiting.push(Waiting { deadline: Instant::now() + limit, reply });
+        // The timer's handle is of no use: it fires into a mailbox that ignores it.
+        drop(myself.send_after(limit, || ShipperMsg::Expire));
+    }
+
+    fn expire(&mut self) {
+        let now = Instant::now();
+        for waiting in self.waiting.extract_if(.., |waiting| waiting.deadline <= now) {
+            waiting.reply.send(()).ok();
+        }
+    }
+}
+
+/// Sends one batch and counts what became of it. Its own task, so that it survives the actor.
+async fn send(parts: &Parts, traces: Vec<Trace>, in_flight: OwnedSemaphorePermit) {
+    let batch = TraceBatch::new(traces);
+    let limit = parts.settings.send_timeout;
+    let context = ShipContext::new(&parts.settings.origin, limit);
+    let outcome = parts.adapter.send(batch.clone(), context, limit).await;
+    record(parts, &batch, &outcome);
+    drop(in_flight);
+    parts.slots.shipper.cast(ShipperMsg::BatchDone);
+}
+
+fn record(parts: &Parts, batch: &TraceBatch, outcome: &Outcome) {
+    let counters = &parts.core.counters;
+    let traces = batch.items().len() as u64;
+    if let Outcome::Accepted = outcome {
+        counters.count(Count::Batches);
+        counters.add(Count::Shipped, traces);
+        counters.add(Count::ShippedBytes, batch.encoded_bytes());
+        return;
+    }
+    let reason = match outcome {
+        Outcome::Failed(error) if !error.is_retryable() => Count::Rejected,
+        _ => Count::SendFailed,
+    };
+    counters.add(reason, traces);
+    match outcome {
+        Outcome::Panicked => counters.count(Count::AdapterPanics),
+        Outcome::Abandoned => counters.count(Count::AdapterAbandoned),
+        _ => {}
+    }
+    batch.items().iter().for_each(Trace::give_up);
+    warn_limited!("{traces} traces were not shipped: {outcome}");
+}

@@ -1,0 +1,223 @@
+//! The root of the tree: starts the children in order, restarts each by itself, stops them in reverse.
+//!
+//! - **Restart:** one for one, by the pure policy of [`restart`](super::restart). Past its intensity the agent
+//!   goes quiet: no new traces, everything stopped, one line in the log, and the host runs on.
+//! - **Shutdown:** `Shutdown` with a limit; each step takes at most what is left of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
+
+use super::collector::{Collector, CollectorMsg};
+use super::local_message;
+use super::memory_watcher::MemoryWatcher;
+use super::parts::{CALL_LIMIT, Parts};
+use super::restart::{Restart, RestartLog, RestartPolicy};
+use super::seq_trace_router::SeqTraceRouter;
+use super::shipper::{Shipper, ShipperMsg};
+use super::slot::Slot;
+use super::trace_session_supervisor::TraceSessionSupervisor;
+use crate::capture::core::{InboxItem, Shut};
+use crate::model::counters::Count;
+
+/// Time that a child gets to handle what it has queued before it is killed.
+const STOP_LIMIT: Duration = Duration::from_secs(1);
+
+/// Requests to the supervisor.
+#[derive(Debug)]
+pub(crate) enum SupervisorMsg {
+    /// Cast by its own timer when a child's pause before its restart is over.
+    Restart(Child),
+    /// Called once by the agent's main loop: finishes, ships, and stops everything within the limit.
+    Shutdown(Duration, RpcReplyPort<()>),
+}
+local_message!(SupervisorMsg);
+
+/// The children, in the order in which they start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Child {
+    MemoryWatcher,
+    SeqTraceRouter,
+    Shipper,
+    TraceSessionSupervisor,
+    Collector,
+}
+
+impl Child {
+    const IN_START_ORDER: [Self; 5] =
+        [Self::MemoryWatcher, Self::SeqTraceRouter, Self::Shipper, Self::TraceSessionSupervisor, Self::Collector];
+}
+
+pub(crate) struct Supervisor;
+
+pub(crate) struct State {
+    parts: Arc<Parts>,
+    children: HashMap<ActorId, Child>,
+    restarts: RestartLog,
+    /// Ends of children are expected now.
+    is_stopping: bool,
+}
+
+impl Supervisor {
+    /// Starts the whole tree; `Err` when a child does not come up.
+    pub(crate) async fn start(parts: Arc<Parts>) -> Result<ActorRef<SupervisorMsg>, SpawnErr> {
+        Ok(ractor::Actor::spawn(None, Self, parts).await?.0)
+    }
+}
+
+#[ractor::actor(message = SupervisorMsg, state = State, arguments = Arc<Parts>)]
+impl Supervisor {
+    async fn pre_start(&self, myself: ActorRef<SupervisorMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
+        let restarts = RestartLog::new(parts.settings.restart_policy);
+        let mut state = State { parts, children: HashMap::new(), restarts, is_stopping: false };
+        for child in Child::IN_START_ORDER {
+            state.start_child(child, &myself).await?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        message: SupervisorMsg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            SupervisorMsg::Restart(child) => state.restart(child, &myself).await,
+            SupervisorMsg::Shutdown(limit, reply) => {
+                state.shut_down(limit).await;
+                // `Err`: the main loop did not wait that long.
+                reply.send(()).ok();
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<SupervisorMsg>,
+        event: SupervisionEvent,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorTerminated(child, ..) | SupervisionEvent::ActorFailed(child, _) = event {
+            state.child_ended(&child, &myself).await;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    async fn start_child(&mut self, child: Child, myself: &ActorRef<SupervisorMsg>) -> Result<(), SpawnErr> {
+        let (parts, parent) = (self.parts.clone(), myself.get_cell());
+        let slots = &self.parts.slots;
+        let id = match child {
+            Child::MemoryWatcher => fill(&slots.memory_watcher, MemoryWatcher::start_link(parts, parent).await?),
+            Child::SeqTraceRouter => fill(&slots.router, SeqTraceRouter::start_link(parts, parent).await?),
+            Child::Shipper => fill(&slots.shipper, Shipper::start_link(parts, parent).await?),
+            Child::TraceSessionSupervisor => {
+                fill(&slots.sessions, TraceSessionSupervisor::start_link(parts, parent).await?)
+            }
+            Child::Collector => fill(&slots.collector, Collector::start_link(parts, parent).await?),
+        };
+        self.children.insert(id, child);
+        Ok(())
+    }
+
+    async fn child_ended(&mut self, cell: &ActorCell, myself: &ActorRef<SupervisorMsg>) {
+        let Some(child) = self.children.remove(&cell.get_id()) else { return };
+        if !self.is_stopping {
+            self.empty_slot(child);
+            self.schedule_restart(child, myself).await;
+        }
+    }
+
+    async fn schedule_restart(&mut self, child: Child, myself: &ActorRef<SupervisorMsg>) {
+        match self.restarts.decide(self.parts.core.now()) {
+            Restart::After(Duration::ZERO) => drop(myself.cast(SupervisorMsg::Restart(child))),
+            // The timer's handle is of no use: a stopped supervisor ignores the message.
+            Restart::After(pause) => drop(myself.send_after(pause, move || SupervisorMsg::Restart(child))),
+            Restart::GiveUp => self.give_up(child).await,
+        }
+    }
+
+    async fn restart(&mut self, child: Child, myself: &ActorRef<SupervisorMsg>) {
+        if self.is_stopping {
+            return;
+        }
+        self.parts.core.counters.count(Count::Restarts);
+        if self.start_child(child, myself).await.is_err() {
+            Box::pin(self.schedule_restart(child, myself)).await;
+        }
+    }
+
+    async fn give_up(&mut self, child: Child) {
+        tracing::error!(
+            target: "flame_on",
+            ?child,
+            "FlameOn stops tracing: an actor of its own failed too often; the service is not affected"
+        );
+        self.shut_down(Duration::ZERO).await;
+    }
+
+    /// Ordered stop. Safe to call twice.
+    async fn shut_down(&mut self, limit: Duration) {
+        self.is_stopping = true;
+        let parts = self.parts.clone();
+        let deadline = Instant::now() + limit;
+        parts.core.shut(Shut::NotRunning);
+        if !limit.is_zero() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            parts.slots.collector.call(CollectorMsg::FinishAll, left).await;
+        }
+        stop(&parts.slots.collector).await;
+        stop(&parts.slots.sessions).await;
+        self.settle_inbox();
+        if !limit.is_zero() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(left, reply), left + CALL_LIMIT).await;
+        }
+        stop(&parts.slots.shipper).await;
+        let left_over = parts.outbox.close();
+        parts.core.counters.add(Count::LostAtShutdown, left_over.len() as u64);
+        stop(&parts.slots.router).await;
+        stop(&parts.slots.memory_watcher).await;
+    }
+
+    /// Traces that no session will read any more.
+    fn settle_inbox(&self) {
+        for item in self.parts.core.inbox.drain() {
+            let (InboxItem::Started(trace) | InboxItem::Ready(trace)) = item;
+            trace.settle(Count::LostAtShutdown);
+            trace.close();
+        }
+    }
+
+    fn empty_slot(&self, child: Child) {
+        let slots = &self.parts.slots;
+        match child {
+            Child::MemoryWatcher => slots.memory_watcher.set(None),
+            Child::SeqTraceRouter => slots.router.set(None),
+            Child::Shipper => slots.shipper.set(None),
+            Child::TraceSessionSupervisor => slots.sessions.set(None),
+            Child::Collector => slots.collector.set(None),
+        }
+    }
+}
+
+fn fill<M: ractor::Message>(slot: &Slot<M>, actor: ActorRef<M>) -> ActorId {
+    let id = actor.get_id();
+    slot.set(Some(actor));
+    id
+}
+
+/// Lets an actor handle what it has queued, then ends it either way.
+async fn stop<M: ractor::Message>(slot: &Slot<M>) {
+    let Some(actor) = slot.get() else { return };
+    if actor.drain_and_wait(Some(STOP_LIMIT)).await.is_err() {
+        // `Err`: it was dead already.
+        actor.kill_and_wait(Some(STOP_LIMIT)).await.ok();
+    }
+    slot.set(None);
+}

@@ -1,0 +1,191 @@
+//! From a trace's lanes to its finished call tree.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::finalize::FinalizeJob;
+use crate::actors::parts::Parts;
+use crate::capture::frame::NAMES;
+use crate::capture::reader::LaneReader;
+use crate::capture::routes::CallStep;
+use crate::capture::trace::SharedTrace;
+use crate::model::counters::Count;
+use crate::model::fold::Fold;
+use crate::model::frame::FrameId;
+use crate::model::time::Nanos;
+use crate::model::trace_event::{EndReason, TraceEvent};
+use crate::safety::budget::Reservation;
+use crate::safety::dedupe::Claim;
+
+/// Events read before other sessions get their turn: 64 chunks, about half a millisecond.
+const READ_AT_ONCE: usize = 64 * 512;
+/// Events folded between two looks at the memory bound.
+const BATCH: usize = 512;
+/// What one event can add to a tree at most: a node, a child link and a map entry.
+const NODE_BYTES: u64 = 64;
+
+/// What a read led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More waits already.
+    More,
+    /// Nothing waits, and the trace goes on.
+    Idle,
+    /// The trace has ended, and all of it has been read.
+    Ended,
+}
+
+/// See the module.
+pub(super) struct Assembly {
+    trace: Arc<SharedTrace>,
+    reader: LaneReader,
+    fold: Fold,
+    names: OwnNames,
+    /// `None` when not even an empty tree found room: then only the root is kept.
+    memory: Option<Reservation>,
+    events: u64,
+}
+
+impl Assembly {
+    pub(super) fn new(trace: Arc<SharedTrace>, max_stacks: usize) -> Self {
+        Self {
+            memory: trace.core.budget.try_reserve(0),
+            trace,
+            reader: LaneReader::default(),
+            fold: Fold::new(max_stacks),
+            names: OwnNames::default(),
+            events: 0,
+        }
+    }
+
+    /// Reads what has been written, up to a bound.
+    pub(super) fn read(&mut self) -> Progress {
+        // Looked at first: all that was written before the end is in the lane by now.
+        let ended = self.trace.ended();
+        let end_raw = ended.map_or(u64::MAX, |(raw, _)| raw);
+        for _ in 0..READ_AT_ONCE / BATCH {
+            self.bound_memory();
+            if self.read_batch(end_raw) < BATCH {
+                return if ended.is_some() { Progress::Ended } else { Progress::Idle };
+            }
+        }
+        Progress::More
+    }
+
+    fn read_batch(&mut self, end_raw: u64) -> usize {
+        let Self { trace, reader, fold, .. } = self;
+        let (clock, start) = (&trace.core.clock, trace.started_raw);
+        let read = reader.read(trace, BATCH, |word, raw| {
+            // Written while a stopper ended the trace elsewhere.
+            if raw > end_raw {
+                return;
+            }
+            if let Some(event) = TraceEvent::from_word(word) {
+                fold.apply(event, clock.between(start, raw));
+            }
+        });
+        self.events += read as u64;
+        read
+    }
+
+    /// Makes sure that the next batch has room, or stops the tree from growing.
+    fn bound_memory(&mut self) {
+        let wanted = self.fold.approx_bytes() as u64 + BATCH as u64 * NODE_BYTES;
+        let has_room = self.memory.as_mut().is_some_and(|memory| {
+            let more = wanted.saturating_sub(memory.bytes());
+            more == 0 || memory.grow(more)
+        });
+        if !has_room {
+            self.fold.freeze();
+        }
+    }
+
+    fn take_calls(&mut self) {
+        let (clock, start) = (self.trace.core.clock.clone(), self.trace.started_raw);
+        while let Some(message) = self.trace.next_call() {
+            let at = clock.between(start, message.raw);
+            match message.step {
+                CallStep::Receive(label) => {
+                    let frame = self.names.frame(label);
+                    self.fold.receive(message.call, frame, at);
+                }
+                CallStep::Send => self.fold.send(message.call, at),
+            }
+        }
+    }
+
+    /// Claims the dedupe window, where it applies. `None`: another trace has it, and this one is settled.
+    fn claim_window(&self) -> Option<Option<Claim>> {
+        if !self.trace.is_deduplicated() {
+            return Some(None);
+        }
+        let core = &self.trace.core;
+        let claim = core.dedupe.claim(self.trace.identifier_key(), core.now());
+        if claim.is_none() {
+            self.trace.settle(Count::Deduplicated);
+        }
+        claim.map(Some)
+    }
+
+    /// Ends the tree and says what is left to do: nothing when the trace is not worth shipping.
+    pub(super) fn finish(mut self, parts: &Parts) -> Option<FinalizeJob> {
+        self.take_calls();
+        let core = self.trace.core.clone();
+        let (end_raw, reason) = self.trace.ended().unwrap_or((core.clock.raw(), EndReason::Truncated));
+        let age = core.clock.between(self.trace.started_raw, core.clock.raw());
+        let finished = self.fold.finish(core.clock.between(self.trace.started_raw, end_raw));
+        self.trace.count_end(reason);
+        core.counters.add(Count::Events, self.events);
+        core.counters.add(Count::FoldedPaths, finished.folded_paths);
+        core.counters.add(Count::ClampedNanos, finished.clamped.0);
+        core.counters.add(Count::CallsDropped, finished.calls_dropped);
+        if self.events == 0 && reason == EndReason::Cancelled {
+            self.trace.settle(Count::NeverRun);
+            return None;
+        }
+        let measured: Nanos = finished.duration.saturating_sub(finished.peer);
+        if measured < self.trace.header.threshold {
+            self.trace.settle(Count::BelowThreshold);
+            return None;
+        }
+        let claim = self.claim_window()?;
+        Some(FinalizeJob {
+            captured_at: SystemTime::now().checked_sub(age.into()).unwrap_or(SystemTime::UNIX_EPOCH),
+            duration: finished.duration,
+            tree: finished.tree,
+            names: self.names,
+            memory: self.memory,
+            claim,
+            reason,
+            function_length_threshold: parts.settings.function_length_threshold,
+            origin: parts.settings.origin.clone(),
+            trace: self.trace,
+        })
+    }
+}
+
+/// Frames of one trace alone: its call labels.
+#[derive(Debug, Default)]
+pub(super) struct OwnNames {
+    by_name: HashMap<Arc<str>, u32>,
+    names: Vec<Arc<str>>,
+}
+
+impl OwnNames {
+    fn frame(&mut self, name: Arc<str>) -> FrameId {
+        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX - FrameId::FIRST_OWN);
+        let index = *self.by_name.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.names.push(name);
+        }
+        FrameId(FrameId::FIRST_OWN + index)
+    }
+
+    /// The name of `frame`, in this table or in the process's.
+    pub(super) fn name(&self, frame: FrameId) -> Arc<str> {
+        let Some(index) = frame.0.checked_sub(FrameId::FIRST_OWN) else { return NAMES.name(frame) };
+        let name = usize::try_from(index).ok().and_then(|index| self.names.get(index));
+        name.cloned().unwrap_or_else(|| NAMES.name(FrameId::OTHER))
+    }
+}

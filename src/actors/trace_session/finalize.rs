@@ -1,0 +1,89 @@
+//! From a finished call tree to a trace in the outbox: on the blocking pool, a few at a time.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::timeout;
+
+use super::assembly::OwnNames;
+use crate::actors::parts::Parts;
+use crate::capture::trace::SharedTrace;
+use crate::encode::profile_filter::filter;
+use crate::model::call_tree::CallTree;
+use crate::model::counters::Count;
+use crate::model::time::Nanos;
+use crate::model::trace_event::EndReason;
+use crate::safety::budget::Reservation;
+use crate::safety::dedupe::Claim;
+use crate::shipping::trace::{Origin, Trace, TraceParts};
+
+/// Time for waiting and finishing together. A tree of `max_stacks` nodes takes some 20 ms, so whatever needs
+/// this long waits for a machine that has no time for it.
+const FINALIZE_LIMIT: Duration = Duration::from_secs(10);
+
+/// Everything that a finished trace is made from.
+pub(super) struct FinalizeJob {
+    pub(super) trace: Arc<SharedTrace>,
+    pub(super) tree: CallTree,
+    pub(super) names: OwnNames,
+    pub(super) memory: Option<Reservation>,
+    pub(super) claim: Option<Claim>,
+    pub(super) captured_at: SystemTime,
+    pub(super) duration: Nanos,
+    pub(super) reason: EndReason,
+    pub(super) function_length_threshold: f64,
+    pub(super) origin: Arc<Origin>,
+}
+
+/// Finishes the trace and puts it into the outbox, or counts why not.
+pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
+    let trace = job.trace.clone();
+    match timeout(FINALIZE_LIMIT, finish(parts, job)).await {
+        Ok(Some(finished)) => {
+            trace.settle_elsewhere();
+            parts.outbox.push(finished);
+        }
+        Ok(None) => trace.settle(Count::FinalizeFailed),
+        Err(_) => trace.settle(Count::FinalizeTimedOut),
+    }
+}
+
+async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Trace> {
+    // `Err` only when the semaphore is closed, which nobody does.
+    let permit = parts.finalizations.clone().acquire_owned().await.ok()?;
+    // `Err`: it panicked, or the runtime is going down.
+    tokio::task::spawn_blocking(move || {
+        // Held by the work itself, so that abandoned work still counts.
+        let _permit = permit;
+        job.build()
+    })
+    .await
+    .ok()
+}
+
+impl FinalizeJob {
+    fn build(self) -> Trace {
+        let header = &self.trace.header;
+        let root = format!("{} {}", header.event_name, self.trace.identifier());
+        let profile = self.tree.into_profile(&root, |frame| self.names.name(frame));
+        let profile = filter(&profile, Some(self.function_length_threshold));
+        debug_assert_eq!(profile.total(), self.duration);
+        let mut memory = self.memory;
+        if let Some(memory) = &mut memory {
+            let unused = memory.bytes().saturating_sub(profile.approx_bytes());
+            memory.shrink(unused);
+        }
+        Trace::new(TraceParts {
+            id: self.trace.id,
+            event_name: (&*header.event_name).into(),
+            identifier: self.trace.identifier().into(),
+            captured_at: self.captured_at,
+            profile,
+            origin: self.origin,
+            truncated: self.reason == EndReason::Truncated,
+            thinned: false,
+            reservation: memory.map(|memory| Box::new(memory) as _),
+            on_given_up: self.claim.map(|claim| Box::new(move || claim.release()) as _),
+        })
+    }
+}

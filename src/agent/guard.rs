@@ -1,0 +1,97 @@
+//! Ownership of a running agent.
+
+use std::ops::Deref;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+use super::{FlameOn, ShutdownReport};
+use crate::capture::current::is_in_agent;
+use crate::runtime::Command;
+
+/// How long a drop waits for what is left to be shipped.
+const DROP_LIMIT: Duration = Duration::from_secs(2);
+/// What a blocking shutdown waits beyond its limit for a thread that no longer answers.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Owns a running agent: not `Clone`; derefs to the handle.
+///
+/// Dropping it stops the agent. Outside of a tokio runtime the drop ships what is left for at most 2 s; inside
+/// one it only signals, because it must not block a worker. [`shutdown`](Self::shutdown) waits, and says what was
+/// shipped and lost.
+#[must_use = "the agent stops when the guard is dropped; bind it to a name in `main`"]
+#[derive(Debug)]
+pub struct FlameOnGuard {
+    handle: FlameOn,
+    is_stopped: bool,
+}
+
+impl FlameOnGuard {
+    pub(super) fn new(handle: FlameOn) -> Self {
+        Self { handle, is_stopped: false }
+    }
+
+    /// A guard of nothing, so that a service can run on when its configuration is bad.
+    pub fn disabled() -> Self {
+        Self::new(FlameOn::disabled())
+    }
+
+    /// A handle to the agent.
+    pub fn handle(&self) -> FlameOn {
+        self.handle.clone()
+    }
+
+    /// Stops the agent: no new traces, running ones are finished as they stand, everything is shipped. Takes at
+    /// most about `limit`, and blocks no thread.
+    pub async fn shutdown(mut self, limit: Duration) -> ShutdownReport {
+        self.is_stopped = true;
+        self.handle.ask(|done| Command::Shutdown(limit, done)).await
+    }
+
+    /// As [`shutdown`](Self::shutdown), for code without a runtime: blocks this thread for at most about `limit`.
+    pub fn shutdown_blocking(mut self, limit: Duration) -> ShutdownReport {
+        self.is_stopped = true;
+        self.stop_blocking(limit)
+    }
+
+    fn stop_blocking(&self, limit: Duration) -> ShutdownReport {
+        let Some(inner) = self.handle.reachable() else { return ShutdownReport::nothing_to_do() };
+        let before = self.handle.stats();
+        let (done, is_done) = sync_channel(1);
+        // `Err` of the send: the wait below is over.
+        let command = Command::Shutdown(limit, Box::new(move |is_clean| drop(done.try_send(is_clean))));
+        let asked = inner.commands.try_send(command);
+        let is_clean = asked.is_ok() && is_done.recv_timeout(limit.saturating_add(GRACE)).unwrap_or(false);
+        self.handle.report_since(&before, is_clean)
+    }
+
+    fn signal_stop(&self) {
+        if let Some(inner) = self.handle.reachable() {
+            // `Err`: it is stopping already, or 64 flushes are before us and the closed channel will stop it.
+            inner.commands.try_send(Command::Shutdown(DROP_LIMIT, Box::new(drop))).ok();
+        }
+    }
+}
+
+impl Deref for FlameOnGuard {
+    type Target = FlameOn;
+
+    fn deref(&self) -> &FlameOn {
+        &self.handle
+    }
+}
+
+impl Drop for FlameOnGuard {
+    fn drop(&mut self) {
+        if self.is_stopped {
+            return;
+        }
+        // Never waits on the agent's own thread, which would wait for itself.
+        if Handle::try_current().is_ok() || is_in_agent() {
+            self.signal_stop();
+        } else {
+            self.stop_blocking(DROP_LIMIT);
+        }
+    }
+}

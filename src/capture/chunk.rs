@@ -1,0 +1,148 @@
+//! Fixed-size blocks of events, written by one host thread while the session already reads them.
+//!
+//! ```text
+//! writer  words[i] = event ─► len = i + 1 (Release)
+//! reader                      len (Acquire) ─► words[..len]
+//! ```
+//! A session can therefore read what a sleeping task has written so far: that is how a trace can be ended
+//! from outside without its task's help.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crossbeam_queue::ArrayQueue;
+
+use crate::safety::budget::{CaptureBudget, Reservation};
+
+/// Events in a chunk: 512 x 16 bytes = 8 KiB, two pages; an ordinary request fits into one.
+pub(crate) const CHUNK_EVENTS: usize = 512;
+/// Bytes that a chunk is counted with.
+pub(crate) const CHUNK_BYTES: u64 = CHUNK_EVENTS as u64 * 16;
+/// Chunks kept for reuse: 64 x 8 KiB = 512 KiB.
+const POOLED_CHUNKS: usize = 64;
+
+#[derive(Debug)]
+struct Chunk {
+    words: Box<[[AtomicU64; 2]; CHUNK_EVENTS]>,
+    len: AtomicU32,
+    _bytes: Reservation,
+}
+
+/// One of the (at most two) owners of a chunk; the last one gives it back to the pool by its drop.
+#[derive(Debug)]
+pub(crate) struct ChunkRef {
+    chunk: Option<Arc<Chunk>>,
+    pool: Arc<ChunkPool>,
+}
+
+/// Where chunks come from and return to.
+#[derive(Debug)]
+pub(crate) struct ChunkPool {
+    free: ArrayQueue<Chunk>,
+    budget: CaptureBudget,
+}
+
+impl ChunkPool {
+    pub(crate) fn new(budget: CaptureBudget) -> Arc<Self> {
+        Arc::new(Self { free: ArrayQueue::new(POOLED_CHUNKS), budget })
+    }
+
+    /// An empty chunk, or `None` when the budget is used up.
+    pub(crate) fn take(self: &Arc<Self>) -> Option<ChunkRef> {
+        let chunk = match self.free.pop() {
+            Some(chunk) => chunk,
+            None => Chunk {
+                _bytes: self.budget.try_reserve(CHUNK_BYTES)?,
+                words: Box::new([const { [const { AtomicU64::new(0) }; 2] }; CHUNK_EVENTS]),
+                len: AtomicU32::new(0),
+            },
+        };
+        // Relaxed: the pool's queue has ordered this after the last use.
+        chunk.len.store(0, Ordering::Relaxed);
+        Some(ChunkRef { chunk: Some(Arc::new(chunk)), pool: self.clone() })
+    }
+
+    /// Frees the chunks that wait for reuse, so that their bytes can be used for something else.
+    pub(crate) fn release_idle(&self) {
+        while self.free.pop().is_some() {}
+    }
+}
+
+impl ChunkRef {
+    /// Writes event number `index`; only the recorder does, in order.
+    #[inline]
+    pub(crate) fn write(&self, index: usize, word: u64, raw: u64) {
+        let Some(chunk) = &self.chunk else { return };
+        let Some(slot) = chunk.words.get(index) else { return };
+        slot[0].store(word, Ordering::Relaxed);
+        slot[1].store(raw, Ordering::Relaxed);
+        #[expect(clippy::cast_possible_truncation, reason = "below CHUNK_EVENTS")]
+        let len = index as u32 + 1;
+        // Release: pairs with the Acquire in `len`, so a reader that sees the count sees the words.
+        chunk.len.store(len, Ordering::Release);
+    }
+
+    /// How many events have been written.
+    pub(crate) fn len(&self) -> usize {
+        self.chunk.as_ref().map_or(0, |chunk| chunk.len.load(Ordering::Acquire) as usize)
+    }
+
+    /// The event at `index`: its word and its raw time. Only below [`ChunkRef::len`].
+    pub(crate) fn read(&self, index: usize) -> Option<(u64, u64)> {
+        let slot = self.chunk.as_ref()?.words.get(index)?;
+        Some((slot[0].load(Ordering::Relaxed), slot[1].load(Ordering::Relaxed)))
+    }
+}
+
+impl Clone for ChunkRef {
+    fn clone(&self) -> Self {
+        Self { chunk: self.chunk.clone(), pool: self.pool.clone() }
+    }
+}
+
+impl Drop for ChunkRef {
+    fn drop(&mut self) {
+        // `into_inner` gives the chunk to exactly one of two owners that drop at the same time.
+        if let Some(chunk) = self.chunk.take().and_then(Arc::into_inner) {
+            // A full pool hands it back, and it is freed here.
+            drop(self.pool.free.push(chunk));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_sees_what_was_written_and_the_pool_gets_the_chunk_back() {
+        let budget = CaptureBudget::new(CHUNK_BYTES);
+        let pool = ChunkPool::new(budget.clone());
+        let writer = pool.take().unwrap();
+        let reader = writer.clone();
+        assert!(pool.take().is_none(), "the budget is one chunk");
+        writer.write(0, 7, 8);
+        assert_eq!((reader.len(), reader.read(0)), (1, Some((7, 8))));
+        drop(writer);
+        assert!(pool.take().is_none(), "the reader still has it");
+        drop(reader);
+        assert_eq!(pool.take().unwrap().len(), 0);
+        assert_eq!(budget.used(), CHUNK_BYTES);
+        pool.release_idle();
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn two_owners_that_drop_at_once_free_it_once() {
+        let pool = ChunkPool::new(CaptureBudget::new(CHUNK_BYTES));
+        for _ in 0..2_000 {
+            let a = pool.take().unwrap();
+            let b = a.clone();
+            std::thread::scope(|scope| {
+                scope.spawn(move || drop(a));
+                drop(b);
+            });
+        }
+        assert!(pool.take().is_some());
+    }
+}

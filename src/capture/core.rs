@@ -1,0 +1,190 @@
+//! What every part of the capture of one agent shares.
+
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crossbeam_queue::ArrayQueue;
+
+use super::chunk::{CHUNK_BYTES, ChunkPool};
+use super::clock::Clock;
+use super::dice::{RateLimit, SampledOut};
+use super::inbox::Inbox;
+use super::routes::Routes;
+use super::rules::Rules;
+use super::trace::{ChunkLane, SharedTrace};
+use crate::model::counters::Counters;
+use crate::model::event::EventHandler;
+use crate::model::time::Nanos;
+use crate::safety::budget::CaptureBudget;
+use crate::safety::cpu::CpuGate;
+use crate::safety::dedupe::DedupeTable;
+use crate::safety::permits::ActivePermits;
+
+/// Lanes kept for reuse: as many traces as end within a few milliseconds.
+const POOLED_LANES: usize = 64;
+/// Signals that wait for the Collector: what 1 µs a trace can announce in one coalescing pause (5 ms),
+/// 8,192 x 16 bytes = 128 KiB.
+const INBOX_CAPACITY: usize = 8_192;
+
+/// Tells the Collector about a trace.
+#[derive(Debug)]
+pub(crate) enum InboxItem {
+    /// A trace was admitted.
+    Started(Arc<SharedTrace>),
+    /// A trace has a full chunk, or its end.
+    Ready(Arc<SharedTrace>),
+}
+
+/// Why new traces are refused; each is one bit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Shut {
+    /// The agent is not up, shuts down, or has given up.
+    NotRunning = 1,
+    /// `pause()`, or `capture` is off.
+    Paused = 2,
+    /// The circuit breaker: the memory watcher opened it.
+    Breaker = 4,
+}
+
+/// What the dice do not even roll for.
+const OFF: u8 = Shut::NotRunning as u8 | Shut::Paused as u8;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct CaptureCore {
+    /// Unique in the process.
+    pub(crate) agent: u64,
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) budget: CaptureBudget,
+    pub(crate) chunks: Arc<ChunkPool>,
+    pub(crate) inbox: Arc<Inbox<InboxItem>>,
+    pub(crate) routes: Routes,
+    pub(crate) permits: ActivePermits,
+    pub(crate) dedupe: DedupeTable,
+    pub(crate) cpu: CpuGate,
+    pub(crate) sampled_out: SampledOut,
+    pub(crate) handlers: Handlers,
+    made_raw: u64,
+    gate: AtomicU8,
+    dice: AtomicU64,
+    rules: RwLock<Arc<Rules>>,
+    lanes: ArrayQueue<Box<ChunkLane>>,
+    chunks_per_trace: usize,
+}
+
+/// The handlers, in the order in which they are asked.
+#[derive(Default)]
+pub(crate) struct Handlers(pub(crate) Vec<Arc<dyn EventHandler>>);
+
+impl std::fmt::Debug for Handlers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} handlers", self.0.len())
+    }
+}
+
+/// What a core is made of.
+pub(crate) struct CoreParts {
+    pub(crate) clock: Clock,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) budget: CaptureBudget,
+    pub(crate) permits: ActivePermits,
+    pub(crate) dedupe: DedupeTable,
+    pub(crate) handlers: Handlers,
+    pub(crate) rules: Rules,
+    /// Bytes of chunks that one trace may have waiting for its session.
+    pub(crate) trace_buffer_size: usize,
+}
+
+static NEXT_AGENT: AtomicU64 = AtomicU64::new(1);
+static NEXT_LABEL: AtomicU64 = AtomicU64::new(1);
+
+impl CaptureCore {
+    /// A core whose gate is shut ([`Shut::NotRunning`]).
+    pub(crate) fn new(parts: CoreParts) -> Arc<Self> {
+        let agent = NEXT_AGENT.fetch_add(1, Ordering::Relaxed);
+        let made_raw = parts.clock.raw();
+        Arc::new(Self {
+            agent,
+            clock: parts.clock,
+            counters: parts.counters,
+            chunks: ChunkPool::new(parts.budget.clone()),
+            budget: parts.budget,
+            inbox: Inbox::new(INBOX_CAPACITY),
+            routes: Routes::default(),
+            permits: parts.permits,
+            dedupe: parts.dedupe,
+            cpu: CpuGate::default(),
+            sampled_out: SampledOut::new(agent),
+            handlers: parts.handlers,
+            made_raw,
+            gate: AtomicU8::new(Shut::NotRunning as u8),
+            dice: AtomicU64::new(parts.rules.highest_rate().0),
+            rules: RwLock::new(Arc::new(parts.rules)),
+            lanes: ArrayQueue::new(POOLED_LANES),
+            chunks_per_trace: (parts.trace_buffer_size / CHUNK_BYTES).max(1),
+        })
+    }
+
+    /// Whether the dice are rolled at all.
+    #[inline]
+    pub(crate) fn is_on(&self) -> bool {
+        // Relaxed: on or off a moment later is the same to everybody.
+        self.gate.load(Ordering::Relaxed) & OFF == 0
+    }
+
+    /// Whether `reason` keeps new traces out.
+    pub(crate) fn is_shut(&self, reason: Shut) -> bool {
+        self.gate.load(Ordering::Relaxed) & reason as u8 != 0
+    }
+
+    /// Keeps new traces out for `reason`; says whether that is news.
+    pub(crate) fn shut(&self, reason: Shut) -> bool {
+        self.gate.fetch_or(reason as u8, Ordering::Relaxed) & reason as u8 == 0
+    }
+
+    /// Takes `reason` back; says whether it was in force.
+    pub(crate) fn open(&self, reason: Shut) -> bool {
+        self.gate.fetch_and(!(reason as u8), Ordering::Relaxed) & reason as u8 != 0
+    }
+
+    /// The limit that the dice are rolled against: the highest of all rates.
+    #[inline]
+    pub(crate) fn dice(&self) -> RateLimit {
+        RateLimit(self.dice.load(Ordering::Relaxed))
+    }
+
+    /// Rates, thresholds and limits as they are now.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts new rules into force for traces that start from now on.
+    pub(crate) fn set_rules(&self, rules: Rules) {
+        let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        self.dice.store(rules.highest_rate().0, Ordering::Relaxed);
+        *current = Arc::new(rules);
+    }
+
+    /// A label that no other trace of this process has or had.
+    pub(crate) fn next_label(&self) -> u64 {
+        NEXT_LABEL.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Time since this core was made: what windows and intervals are measured in.
+    pub(crate) fn now(&self) -> Nanos {
+        self.clock.between(self.made_raw, self.clock.raw())
+    }
+
+    /// An empty lane.
+    pub(crate) fn take_lane(&self) -> Box<ChunkLane> {
+        self.lanes.pop().unwrap_or_else(|| Box::new(ArrayQueue::new(self.chunks_per_trace)))
+    }
+
+    /// Takes back an emptied lane.
+    pub(crate) fn return_lane(&self, lane: Box<ChunkLane>) {
+        // A full pool hands it back, and it is freed here.
+        drop(self.lanes.push(lane));
+    }
+}

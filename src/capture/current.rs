@@ -1,0 +1,73 @@
+//! Which recorder the present thread writes to.
+
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
+
+use super::recorder::Recorder;
+use crate::model::ids::TraceId;
+use crate::model::trace_event::EndReason;
+
+type Slot = RefCell<Option<Box<Recorder>>>;
+
+thread_local! {
+    // `ManuallyDrop`: without a destructor the slot costs no registration and can be read while the thread is
+    // torn down. It is empty whenever no poll runs, so nothing leaks.
+    static CURRENT: ManuallyDrop<Slot> = const { ManuallyDrop::new(RefCell::new(None)) };
+    static IN_AGENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs `f` with this thread's recorder, if a trace runs here.
+#[inline]
+pub(crate) fn with_current<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
+    // A failed borrow means that `f` came back here (an allocator that opens frames): nothing is recorded.
+    CURRENT.try_with(|slot| slot.try_borrow_mut().ok()?.as_deref_mut().map(f)).ok().flatten()
+}
+
+/// Puts `recorder` in force and gives back the one that was.
+pub(crate) fn replace(recorder: Option<Box<Recorder>>) -> Option<Box<Recorder>> {
+    CURRENT.try_with(|slot| slot.try_borrow_mut().ok().and_then(|mut slot| std::mem::replace(&mut *slot, recorder)))
+        .ok()
+        .flatten()
+}
+
+/// Whether a trace of the agent `agent` runs on this thread.
+#[inline]
+pub(crate) fn is_inside(agent: u64) -> bool {
+    with_current(|recorder| recorder.shared.core.agent == agent).unwrap_or(false)
+}
+
+/// The id of the trace that runs on this thread. Outside of one, and in work that was not sampled, `None`.
+pub fn current_trace_id() -> Option<TraceId> {
+    with_current(|recorder| recorder.shared.id)
+}
+
+/// Marks this thread as one of the agent's own: it never traces itself.
+pub(crate) fn enter_agent() {
+    // `Err` while the thread is torn down, when nothing is traced anyway.
+    IN_AGENT.try_with(|mark| mark.set(true)).ok();
+}
+
+/// Whether this thread is one of the agent's own.
+#[inline]
+pub(crate) fn is_in_agent() -> bool {
+    IN_AGENT.try_with(Cell::get).unwrap_or(true)
+}
+
+/// Ends the trace that runs here, if it is of `agent` and the event `started_by` began it.
+pub(crate) fn stop_started_by(agent: u64, started_by: &str) -> bool {
+    with_current(|recorder| {
+        let shared = &recorder.shared;
+        let is_ours = shared.core.agent == agent && &*shared.header.started_by == started_by;
+        let is_ended = is_ours && shared.end(EndReason::Stopped, shared.core.clock.raw());
+        if is_ended {
+            shared.signal();
+        }
+        is_ended
+    })
+    .unwrap_or(false)
+}
+
+/// The agent whose trace runs here.
+pub(crate) fn current_agent() -> Option<u64> {
+    with_current(|recorder| recorder.shared.core.agent)
+}

@@ -1,0 +1,214 @@
+//! Frames by hand: named parts of a trace. Outside of a trace they cost a null check.
+
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::current::with_current;
+use super::recorder::FrameToken;
+use crate::model::frame::{FrameId, NameTable};
+
+/// Every frame name of the process; see [`NameTable`] for its bounds.
+pub(crate) static NAMES: LazyLock<NameTable> = LazyLock::new(NameTable::default);
+
+/// A place in the source that opens a frame; [`frame!`](crate::frame) makes one.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct FrameSite {
+    name: &'static str,
+    /// The name's id plus one; 0 until the site is first reached in a trace.
+    id: AtomicU32,
+}
+
+impl FrameSite {
+    #[doc(hidden)]
+    pub const fn new(name: &'static str) -> Self {
+        Self { name, id: AtomicU32::new(0) }
+    }
+
+    #[inline]
+    fn id(&self) -> FrameId {
+        // Relaxed: the id is all there is to see, and every thread would find the same.
+        match self.id.load(Ordering::Relaxed).checked_sub(1) {
+            Some(id) => FrameId(id),
+            None => self.register(),
+        }
+    }
+
+    #[cold]
+    fn register(&self) -> FrameId {
+        let id = NAMES.intern(self.name);
+        self.id.store(id.0 + 1, Ordering::Relaxed);
+        id
+    }
+}
+
+/// Opens a frame until the end of the enclosing block.
+///
+/// A statement, so that it cannot be dropped at once by mistake. For synchronous code: in a future, a frame
+/// ends at the latest when the poll in which it began ends. Wrap a future with
+/// [`in_frame`](crate::FrameExt::in_frame) instead.
+///
+/// ```
+/// fn load(id: u64) -> String {
+///     flame_on::frame!("load");
+///     format!("user {id}")
+/// }
+/// # load(1);
+/// ```
+#[macro_export]
+macro_rules! frame {
+    ($name:literal) => {
+        let _flame_on_frame = {
+            static SITE: $crate::__private::FrameSite = $crate::__private::FrameSite::new($name);
+            $crate::FrameGuard::__enter(&SITE)
+        };
+    };
+}
+
+/// An open frame; it closes when the guard is dropped.
+///
+/// `!Send`, so the compiler refuses it across an await in a spawned task. Where a future need not be `Send`
+/// it compiles, and is harmless: the frame ends with its poll, the late drop does nothing and is counted in
+/// [`Stats::late_guards`](crate::Stats).
+#[must_use = "a frame ends when its guard is dropped"]
+#[derive(Debug)]
+pub struct FrameGuard {
+    token: Option<FrameToken>,
+    _not_send: PhantomData<*const ()>,
+}
+
+impl FrameGuard {
+    #[doc(hidden)]
+    #[inline]
+    pub fn __enter(site: &'static FrameSite) -> Self {
+        Self::open(|| site.id())
+    }
+
+    /// Opens a frame with this name. [`frame!`](crate::frame) is faster: it looks the name up once.
+    #[inline]
+    pub fn enter(name: &'static str) -> Self {
+        Self::open(|| NAMES.intern(name))
+    }
+
+    #[inline]
+    fn open(id: impl FnOnce() -> FrameId) -> Self {
+        let token = with_current(|recorder| recorder.enter_frame(id()));
+        Self { token, _not_send: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn open_id(id: FrameId) -> Self {
+        Self::open(|| id)
+    }
+
+    /// Closes the frame of a future that is pending: its path is where the task waits.
+    fn leave(mut self) {
+        if let Some(token) = self.token.take() {
+            with_current(|recorder| recorder.leave_frame(token));
+        }
+    }
+}
+
+impl Drop for FrameGuard {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(token) = self.token {
+            with_current(|recorder| recorder.exit_frame(token));
+        }
+    }
+}
+
+/// Runs `f` in a frame: the form that cannot be held wrongly.
+///
+/// ```
+/// let sum = flame_on::in_frame("sum", || (1..=4).sum::<u32>());
+/// assert_eq!(sum, 10);
+/// ```
+#[inline]
+pub fn in_frame<R>(name: &'static str, f: impl FnOnce() -> R) -> R {
+    let _frame = FrameGuard::enter(name);
+    f()
+}
+
+/// Puts futures into frames.
+pub trait FrameExt: Future + Sized {
+    /// Every poll of this future is a frame, and so is the waiting in it.
+    fn in_frame(self, name: &'static str) -> InFrame<Self> {
+        InFrame { future: self, frame: Waits::new(name) }
+    }
+}
+
+impl<F: Future> FrameExt for F {}
+
+pin_project! {
+    /// What [`FrameExt::in_frame`] returns. `Send` and `'static` whenever the future is.
+    #[must_use = "futures do nothing unless awaited"]
+    #[derive(Debug)]
+    pub struct InFrame<F> {
+        // Before `frame`: the future is dropped first.
+        #[pin]
+        future: F,
+        frame: Waits,
+    }
+}
+
+impl<F: Future> Future for InFrame<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let guard = this.frame.enter();
+        let polled = this.future.poll(cx);
+        this.frame.exit(guard, polled.is_pending());
+        polled
+    }
+}
+
+/// The frame of a future, and the trace in which it waits.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    name: &'static str,
+    id: Option<FrameId>,
+    /// The generation of the recorder that was told that this future is pending.
+    pending_in: Option<u64>,
+}
+
+impl Waits {
+    pub(crate) fn new(name: &'static str) -> Self {
+        Self { name, id: None, pending_in: None }
+    }
+
+    /// For a frame whose id is known.
+    pub(crate) fn with_id(id: FrameId) -> Self {
+        Self { name: "", id: Some(id), pending_in: None }
+    }
+
+    pub(crate) fn enter(&mut self) -> FrameGuard {
+        let Self { name, id, .. } = self;
+        FrameGuard::open(|| *id.get_or_insert_with(|| NAMES.intern(name)))
+    }
+
+    pub(crate) fn exit(&mut self, guard: FrameGuard, is_pending: bool) {
+        self.pending_in = None;
+        if is_pending {
+            self.pending_in = with_current(|recorder| recorder.shared.label);
+            guard.leave();
+        }
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        let (Some(label), Some(id)) = (self.pending_in, self.id) else { return };
+        with_current(|recorder| {
+            if recorder.shared.label == label {
+                recorder.abandon_frame(id);
+            }
+        });
+    }
+}

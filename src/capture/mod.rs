@@ -1,0 +1,22 @@
+//! The hot path: everything that runs in the host's threads.
+//!
+//! Here nothing may panic, wait, format or make a system call, no lock may be held that another thread can
+//! hold for long, and in the steady state nothing is allocated. Nothing here knows an actor: what the agent
+//! must hear of goes into a bounded [`inbox`].
+
+pub(crate) mod admission;
+pub(crate) mod call;
+pub(crate) mod chunk;
+pub(crate) mod clock;
+pub(crate) mod core;
+pub(crate) mod current;
+pub(crate) mod dice;
+pub(crate) mod frame;
+pub(crate) mod inbox;
+pub(crate) mod native;
+pub(crate) mod reader;
+pub(crate) mod recorder;
+pub(crate) mod routes;
+pub(crate) mod rules;
+pub(crate) mod scope;
+pub(crate) mod trace;

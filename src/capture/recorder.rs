@@ -1,0 +1,292 @@
+//! Writes the events of one trace, on whichever thread polls its work.
+//!
+//! A recorder has exactly one owner: the scope while its work rests, the thread-local while it runs. So it
+//! writes without locks or read-modify-writes; only handing a full chunk over touches shared queues.
+
+use std::sync::Arc;
+
+use super::chunk::{CHUNK_EVENTS, ChunkRef};
+use super::clock::Clock;
+use super::rules::Rules;
+use super::trace::SharedTrace;
+use crate::model::counters::Count;
+use crate::model::frame::FrameId;
+use crate::model::time::Nanos;
+use crate::model::trace_event::{EndReason, TraceEvent};
+
+/// The last event of a chunk is kept free for [`TraceEvent::Starved`].
+const USABLE: usize = CHUNK_EVENTS - 1;
+
+/// How a poll ended for the trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// Pending: the task waits.
+    Waiting,
+    /// A body gave a frame to its client.
+    Peer,
+}
+
+/// Identifies an open frame; what does not match is ignored, so that a guard may be dropped anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameToken {
+    generation: u64,
+    poll: u32,
+    /// Frames open below this one, or [`SUPPRESSED`].
+    depth: u32,
+}
+
+/// The depth of a frame that was not recorded, only counted.
+const SUPPRESSED: u32 = u32::MAX;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    pub(crate) shared: Arc<SharedTrace>,
+    clock: Clock,
+    chunk: ChunkRef,
+    next: usize,
+    /// Chunks begun so far; one means that the host thread may still discard the trace.
+    chunks: u32,
+    /// Which poll this is; frames of earlier polls are closed.
+    poll: u32,
+    /// Frames open in this poll.
+    depth: u32,
+    /// Frames entered and not recorded, inside the deepest recorded one.
+    suppressed: u32,
+    /// No frame is recorded until the next poll, because a chunk was missing.
+    starved: bool,
+    /// Events that may still be recorded before only In and Out are.
+    events_left: u32,
+    /// `events_left` was used up once, and it has been counted.
+    is_degraded: bool,
+    max_depth: u32,
+    next_call: u32,
+    label_numbers: bool,
+    /// Raw time at which the client got a frame that it has not come back for.
+    peer_since: Option<u64>,
+    has_run: bool,
+}
+
+impl Recorder {
+    pub(crate) fn new(shared: Arc<SharedTrace>, chunk: ChunkRef, rules: &Rules) -> Self {
+        Self {
+            clock: shared.core.clock.clone(),
+            shared,
+            chunk,
+            next: 0,
+            chunks: 1,
+            poll: 0,
+            depth: 0,
+            suppressed: 0,
+            starved: false,
+            events_left: rules.max_events,
+            is_degraded: false,
+            max_depth: rules.max_stack_depth,
+            next_call: 0,
+            label_numbers: rules.label_numbers,
+            peer_since: None,
+            has_run: false,
+        }
+    }
+
+    /// A poll begins. False when the trace is over: then nothing more is recorded.
+    pub(crate) fn enter_poll(&mut self) -> bool {
+        if !self.shared.is_recording() {
+            return false;
+        }
+        let now = self.clock.raw();
+        if let Some(since) = self.peer_since.take() {
+            self.shared.add_peer(now.saturating_sub(since));
+        }
+        self.begin_stack();
+        self.has_run = true;
+        self.write(TraceEvent::In, now);
+        true
+    }
+
+    /// The poll is over, and the work is not.
+    pub(crate) fn leave_poll(&mut self, leave: Leave) {
+        let now = self.clock.raw();
+        self.begin_stack();
+        match leave {
+            Leave::Waiting => self.write(TraceEvent::Out, now),
+            Leave::Peer => {
+                self.peer_since = Some(now);
+                self.write(TraceEvent::OutPeer, now);
+            }
+        }
+    }
+
+    fn begin_stack(&mut self) {
+        self.poll = self.poll.wrapping_add(1);
+        self.depth = 0;
+        self.suppressed = 0;
+        self.starved = false;
+    }
+
+    /// Opens a frame.
+    #[inline]
+    pub(crate) fn enter_frame(&mut self, frame: FrameId) -> FrameToken {
+        let (generation, poll, depth) = (self.shared.label, self.poll, self.depth);
+        if self.suppressed > 0 || depth >= self.max_depth || self.events_left == 0 || self.starved {
+            return self.suppress();
+        }
+        self.record(TraceEvent::Call(frame));
+        if self.starved {
+            return self.suppress();
+        }
+        self.depth = depth + 1;
+        FrameToken { generation, poll, depth }
+    }
+
+    #[cold]
+    fn suppress(&mut self) -> FrameToken {
+        let is_too_deep = self.depth >= self.max_depth && !self.starved && self.events_left > 0;
+        let counters = &self.shared.core.counters;
+        if self.events_left == 0 && !std::mem::replace(&mut self.is_degraded, true) {
+            counters.count(Count::Degraded);
+        }
+        counters.count(if is_too_deep { Count::SuppressedDepth } else { Count::SuppressedFrames });
+        self.suppressed += 1;
+        FrameToken { generation: self.shared.label, poll: self.poll, depth: SUPPRESSED }
+    }
+
+    /// Closes a frame and those still open inside it.
+    #[inline]
+    pub(crate) fn exit_frame(&mut self, token: FrameToken) {
+        if self.take_off(token) {
+            self.record(TraceEvent::Return { depth: token.depth });
+        }
+    }
+
+    /// Closes the frame of a future that is pending.
+    pub(crate) fn leave_frame(&mut self, token: FrameToken) {
+        if self.take_off(token) {
+            self.record(TraceEvent::Leave { depth: token.depth });
+        }
+    }
+
+    /// Whether `token` is an open, recorded frame; if so it is not any more.
+    #[inline]
+    fn take_off(&mut self, token: FrameToken) -> bool {
+        if token.generation != self.shared.label || token.poll != self.poll {
+            self.shared.core.counters.count(Count::LateGuards);
+            return false;
+        }
+        if token.depth == SUPPRESSED {
+            self.suppressed = self.suppressed.saturating_sub(1);
+            return false;
+        }
+        if token.depth >= self.depth {
+            // An outer guard was dropped first and has closed this frame.
+            self.shared.core.counters.count(Count::LateGuards);
+            return false;
+        }
+        self.depth = token.depth;
+        self.suppressed = 0;
+        true
+    }
+
+    /// A future that waited in `frame` is gone.
+    pub(crate) fn abandon_frame(&mut self, frame: FrameId) {
+        self.record(TraceEvent::Abandon(frame));
+    }
+
+    /// An explicit call begins: its number, and whether labels show numbers.
+    pub(crate) fn open_call(&mut self) -> (u32, bool) {
+        let call = self.next_call;
+        self.next_call = call.wrapping_add(1);
+        if call == 0 {
+            self.shared.core.routes.register(self.shared.clone());
+        }
+        self.record(TraceEvent::CallOpen(call));
+        (call, self.label_numbers)
+    }
+
+    /// An explicit call is over for its caller.
+    pub(crate) fn close_call(&mut self, call: u32) {
+        self.record(TraceEvent::CallClosed(call));
+    }
+
+    #[inline]
+    fn record(&mut self, event: TraceEvent) {
+        let now = self.clock.raw();
+        self.events_left = self.events_left.saturating_sub(1);
+        self.write(event, now);
+    }
+
+    #[inline]
+    fn write(&mut self, event: TraceEvent, now: u64) {
+        if self.next < USABLE {
+            self.chunk.write(self.next, event.to_word(), now);
+            self.next += 1;
+        } else {
+            self.turn_over(event, now);
+        }
+    }
+
+    #[cold]
+    fn turn_over(&mut self, event: TraceEvent, now: u64) {
+        let next = self.shared.core.chunks.take().filter(|chunk| self.shared.hand_over(chunk.clone()));
+        if let Some(chunk) = next {
+            self.chunk = chunk;
+            self.chunks += 1;
+            self.chunk.write(0, event.to_word(), now);
+            self.next = 1;
+        } else if self.next == USABLE {
+            self.chunk.write(USABLE, TraceEvent::Starved.to_word(), now);
+            self.next = CHUNK_EVENTS;
+            self.starved = true;
+            self.shared.core.counters.count(Count::Starved);
+        } else {
+            self.starved = true;
+        }
+        self.shared.signal();
+    }
+
+    /// Ends the trace. Below its threshold, and before the agent has taken it up, this thread settles it.
+    pub(crate) fn end(mut self, reason: EndReason) {
+        let now = self.clock.raw();
+        if let Some(since) = self.peer_since.take() {
+            self.shared.add_peer(now.saturating_sub(since));
+        }
+        if !self.shared.is_recording() {
+            return;
+        }
+        let is_short = self.chunks == 1 && self.is_below_threshold(now);
+        if (is_short || !self.has_run) && self.shared.discard() {
+            self.settle_here(reason);
+        } else if self.shared.end(reason, now) {
+            self.shared.signal();
+        }
+    }
+
+    fn is_below_threshold(&self, now: u64) -> bool {
+        let measured: Nanos = self.shared.measured(now);
+        measured < self.shared.header.threshold
+    }
+
+    fn settle_here(&self, reason: EndReason) {
+        let shared = &self.shared;
+        if self.has_run {
+            shared.count_end(reason);
+            shared.core.counters.add(Count::Events, self.next as u64);
+            shared.settle(Count::BelowThreshold);
+        } else {
+            shared.settle(Count::NeverRun);
+        }
+        shared.end(reason, shared.started_raw);
+        shared.close();
+        while shared.next_chunk().is_some() {}
+    }
+}
+
+impl Drop for Recorder {
+    /// A recorder that is dropped without an end (its thread-local died with a thread) must not leave its
+    /// session waiting.
+    fn drop(&mut self) {
+        if self.shared.is_recording() && self.shared.end(EndReason::Cancelled, self.clock.raw()) {
+            self.shared.signal();
+        }
+    }
+}

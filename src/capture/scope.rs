@@ -1,0 +1,237 @@
+//! One unit of work, traced or not.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::current::{self, current_trace_id};
+use super::frame::{FrameGuard, Waits};
+use super::recorder::{Leave, Recorder};
+use super::trace::SharedTrace;
+use crate::model::frame::FrameId;
+use crate::model::ids::TraceId;
+use crate::model::trace_event::EndReason;
+
+/// One admitted (or not) unit of work.
+///
+/// Owned and `Send`; nothing is installed in the thread before [`run`](Self::run),
+/// [`in_scope`](Self::in_scope) or [`poll_with`](Self::poll_with), so it may be moved to the task that does
+/// the work. The trace begins when the scope is made. Dropping a scope ends its trace as cancelled; a scope
+/// in which nothing ever ran is discarded and counted in [`Stats::never_run`](crate::Stats).
+#[must_use = "a scope traces what is run in it"]
+#[derive(Debug)]
+pub struct Scope(State);
+
+#[derive(Debug)]
+enum State {
+    /// Nothing is traced, or the trace is over.
+    Off,
+    /// The recorder rests here between polls.
+    Traced(Box<Recorder>),
+    /// Made inside a trace of the same agent: a frame of that trace.
+    Frame(Waits),
+}
+
+/// Ends a scope's trace from anywhere.
+#[derive(Debug, Clone)]
+pub struct Stopper(Weak<SharedTrace>);
+
+impl Stopper {
+    /// Ends the trace now, also while its task sleeps. Does nothing when it has ended already, and for a
+    /// scope that is a frame of another trace.
+    pub fn stop(&self) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let now = shared.core.clock.raw();
+        if shared.is_recording() && shared.end(EndReason::Stopped, now) {
+            shared.signal();
+        }
+    }
+}
+
+impl Scope {
+    /// A scope that traces nothing.
+    pub fn none() -> Self {
+        Self(State::Off)
+    }
+
+    pub(crate) fn traced(recorder: Box<Recorder>) -> Self {
+        Self(State::Traced(recorder))
+    }
+
+    pub(crate) fn frame(id: FrameId) -> Self {
+        Self(State::Frame(Waits::with_id(id)))
+    }
+
+    /// Leaves a scope that traces nothing in its place.
+    #[cfg(feature = "tower")]
+    pub(crate) fn take(&mut self) -> Self {
+        Self(std::mem::replace(&mut self.0, State::Off))
+    }
+
+    /// Whether what runs in it is recorded, as a trace or as a frame of the trace around it.
+    pub fn is_sampled(&self) -> bool {
+        !matches!(self.0, State::Off)
+    }
+
+    /// The trace that this scope records to; for a frame of another trace, the one that runs here.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        match &self.0 {
+            State::Off => None,
+            State::Traced(recorder) => Some(recorder.shared.id),
+            State::Frame(_) => current_trace_id(),
+        }
+    }
+
+    /// Ends this scope's trace from elsewhere; a handle, cheap to clone, that keeps nothing alive.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.shared().map_or_else(Weak::new, Arc::downgrade))
+    }
+
+    pub(crate) fn shared(&self) -> Option<&Arc<SharedTrace>> {
+        match &self.0 {
+            State::Traced(recorder) => Some(&recorder.shared),
+            State::Off | State::Frame(_) => None,
+        }
+    }
+
+    /// Traces `future` until it completes, is dropped, or a [`Stopper`] is used.
+    pub fn run<F: Future>(self, future: F) -> Traced<F> {
+        Traced { future, scope: self }
+    }
+
+    /// Traces the call of `f`.
+    pub fn in_scope<R>(mut self, f: impl FnOnce() -> R) -> R {
+        let result = self.enter(f, |_| None);
+        self.finish();
+        result
+    }
+
+    /// Traces one poll of something that is not a `Future`: a `Stream`, a body, an own state machine. Until
+    /// the next call, or [`finish`](Self::finish), the trace counts as waiting.
+    pub fn poll_with<R>(&mut self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        self.enter(|| poll(cx), |_| Some(Leave::Waiting))
+    }
+
+    /// As `poll_with`; `leave` says how the poll ended.
+    pub(crate) fn poll_leaving<R>(&mut self, poll: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Leave) -> R {
+        self.enter(poll, |result| Some(leave(result)))
+    }
+
+    /// Ends the trace and sends it on: what happens by itself when the work of a scope completes.
+    pub fn finish(mut self) {
+        self.end(EndReason::Done);
+    }
+
+    pub(crate) fn end(&mut self, reason: EndReason) {
+        if let State::Traced(recorder) = std::mem::replace(&mut self.0, State::Off) {
+            recorder.end(reason);
+        }
+    }
+
+    /// Runs `f` with the recorder in force. `leave` says how to close the poll; `None` leaves it open.
+    fn enter<R>(&mut self, f: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
+        match &mut self.0 {
+            State::Off => f(),
+            State::Frame(waits) => {
+                let guard = waits.enter();
+                let result = f();
+                waits.exit(guard, leave(&result).is_some());
+                result
+            }
+            State::Traced(recorder) => {
+                if !recorder.enter_poll() {
+                    self.0 = State::Off;
+                    return f();
+                }
+                let mut installed = Installed::new(&mut self.0);
+                let result = f();
+                installed.leave(leave(&result));
+                result
+            }
+        }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        self.end(EndReason::Cancelled);
+    }
+}
+
+/// A recorder in force on this thread; its drop puts it back into its scope, and what was in force before
+/// back into the thread.
+struct Installed<'a> {
+    home: &'a mut State,
+    outer: Option<Box<Recorder>>,
+    has_returned: bool,
+}
+
+impl<'a> Installed<'a> {
+    fn new(home: &'a mut State) -> Self {
+        let recorder = match std::mem::replace(home, State::Off) {
+            State::Traced(recorder) => Some(recorder),
+            State::Off | State::Frame(_) => None,
+        };
+        Self { home, outer: current::replace(recorder), has_returned: false }
+    }
+
+    fn leave(&mut self, leave: Option<Leave>) {
+        self.has_returned = true;
+        if let Some(leave) = leave {
+            current::with_current(|recorder| recorder.leave_poll(leave));
+        }
+    }
+}
+
+impl Drop for Installed<'_> {
+    fn drop(&mut self) {
+        let Some(recorder) = current::replace(self.outer.take()) else { return };
+        if self.has_returned {
+            *self.home = State::Traced(recorder);
+        } else {
+            recorder.end(EndReason::Panicked);
+        }
+    }
+}
+
+pin_project! {
+    /// What [`Scope::run`] returns. `Send` and `'static` whenever the future is.
+    ///
+    /// Dropping it before it is ready ends the trace as cancelled.
+    #[must_use = "futures do nothing unless awaited"]
+    #[derive(Debug)]
+    pub struct Traced<F> {
+        // Before `scope`: the future is dropped first, and its drop is a part of the trace's time.
+        #[pin]
+        future: F,
+        scope: Scope,
+    }
+}
+
+impl<F: Future> Future for Traced<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let future = this.future;
+        let polled = this.scope.enter(|| future.poll(cx), |polled| polled.is_pending().then_some(Leave::Waiting));
+        if polled.is_ready() {
+            this.scope.end(EndReason::Done);
+        }
+        polled
+    }
+}
+
+impl<F> Traced<F> {
+    /// The trace that the future is recorded to.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.scope.trace_id()
+    }
+}
+
+/// A frame of the trace that runs here, for a scope that is not a future.
+pub(crate) fn open_frame(id: FrameId) -> FrameGuard {
+    FrameGuard::open_id(id)
+}

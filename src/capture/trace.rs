@@ -1,0 +1,276 @@
+//! The part of a running trace that its recorder, its session and its stoppers share.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use crossbeam_queue::ArrayQueue;
+
+use super::chunk::ChunkRef;
+use super::core::{CaptureCore, InboxItem};
+use super::routes::CallMessage;
+use crate::model::counters::Count;
+use crate::model::ids::TraceId;
+use crate::model::time::Nanos;
+use crate::model::trace_event::EndReason;
+use crate::safety::identifier::IdentifierKey;
+use crate::safety::permits::Permit;
+
+/// Call messages that wait for a session at most; far above the calls that one request makes.
+const MAX_WAITING_CALLS: usize = 1_024;
+
+/// Room for an [`EndReason`] below the raw time of an end; 61 bits of a 5 GHz counter last 14 years.
+const REASON_BITS: u32 = 3;
+const REASON_MASK: u64 = (1 << REASON_BITS) - 1;
+
+/// Chunk handles on their way to the session, in the order of writing. Pooled, as it is 16 bytes for each
+/// chunk that `trace_buffer_size_bytes` allows.
+pub(crate) type ChunkLane = ArrayQueue<ChunkRef>;
+
+/// Who decides about the trace's end.
+///
+/// ```text
+/// Fresh ──agent takes it up──► TakenUp      its session finishes it
+///   └────below its threshold──► Discarded   its host thread has finished it
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    Fresh = 0,
+    TakenUp = 1,
+    Discarded = 2,
+}
+
+/// What identifies a trace to its reader, and what it is measured by.
+#[derive(Debug)]
+pub(crate) struct TraceHeader {
+    /// The start event's name, without its `.start`.
+    pub(crate) started_by: Box<str>,
+    pub(crate) event_name: Cow<'static, str>,
+    pub(crate) identifier: String,
+    pub(crate) threshold: Nanos,
+    /// Whether the dedupe window applies (not to requests without a known route).
+    pub(crate) is_deduplicated: bool,
+}
+
+/// See the module.
+pub(crate) struct SharedTrace {
+    /// The label that routes call messages here; unique in the process, and the generation of its recorder.
+    pub(crate) label: u64,
+    pub(crate) id: TraceId,
+    pub(crate) header: TraceHeader,
+    pub(crate) started_raw: u64,
+    pub(crate) core: Arc<CaptureCore>,
+    /// An identifier set while the work ran, in place of the header's.
+    identifier: OnceLock<String>,
+    lane: Option<Box<ChunkLane>>,
+    phase: AtomicU8,
+    /// The recorder must not write any more: the session is over, whatever ended it.
+    closed: AtomicBool,
+    /// 0 while it runs, then `raw time << 3 | reason + 1`. Set once, by whoever comes first.
+    ended: AtomicU64,
+    /// The trace has been counted under the one name that says what became of it.
+    settled: AtomicBool,
+    /// Raw time spent in PEER so far; written by the recorder only.
+    peer_raw: AtomicU64,
+    /// A `Ready` for this trace waits in the inbox.
+    signalled: AtomicBool,
+    permit: Mutex<Option<Permit>>,
+    calls: OnceLock<ArrayQueue<CallMessage>>,
+}
+
+impl SharedTrace {
+    pub(crate) fn new(
+        core: Arc<CaptureCore>,
+        label: u64,
+        id: TraceId,
+        header: TraceHeader,
+        permit: Permit,
+        lane: Box<ChunkLane>,
+    ) -> Self {
+        Self {
+            label,
+            id,
+            header,
+            started_raw: core.clock.raw(),
+            core,
+            identifier: OnceLock::new(),
+            lane: Some(lane),
+            phase: AtomicU8::new(Phase::Fresh as u8),
+            closed: AtomicBool::new(false),
+            ended: AtomicU64::new(0),
+            settled: AtomicBool::new(false),
+            peer_raw: AtomicU64::new(0),
+            signalled: AtomicBool::new(false),
+            permit: Mutex::new(Some(permit)),
+            calls: OnceLock::new(),
+        }
+    }
+
+    /// The identifier: the one set last, else the one it was admitted with.
+    pub(crate) fn identifier(&self) -> &str {
+        self.identifier.get().unwrap_or(&self.header.identifier)
+    }
+
+    /// Replaces the identifier, once; a later call does nothing.
+    pub(crate) fn set_identifier(&self, identifier: String) -> bool {
+        self.identifier.set(identifier).is_ok()
+    }
+
+    /// Whether a shipped trace of this identifier closes its dedupe window.
+    pub(crate) fn is_deduplicated(&self) -> bool {
+        self.header.is_deduplicated || self.identifier.get().is_some()
+    }
+
+    /// What its dedupe window and its share of the permits go by.
+    pub(crate) fn identifier_key(&self) -> IdentifierKey {
+        IdentifierKey::of(self.identifier())
+    }
+
+    /// Puts `chunk` where the session finds it; false when the trace's own budget is used up.
+    pub(crate) fn hand_over(&self, chunk: ChunkRef) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.push(chunk).is_ok())
+    }
+
+    /// The next chunk for the session.
+    pub(crate) fn next_chunk(&self) -> Option<ChunkRef> {
+        self.lane.as_ref()?.pop()
+    }
+
+    /// Takes the trace for the agent; false when its host thread has already discarded it.
+    pub(crate) fn take_up(&self) -> bool {
+        self.change_phase(Phase::TakenUp)
+    }
+
+    /// Takes the trace for its host thread; false when the agent has taken it up.
+    pub(crate) fn discard(&self) -> bool {
+        self.change_phase(Phase::Discarded)
+    }
+
+    fn change_phase(&self, to: Phase) -> bool {
+        self.phase.compare_exchange(Phase::Fresh as u8, to as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Whether recording goes on.
+    #[inline]
+    pub(crate) fn is_recording(&self) -> bool {
+        // Relaxed: a late look costs events that nobody reads.
+        !self.closed.load(Ordering::Relaxed) && self.ended.load(Ordering::Relaxed) == 0
+    }
+
+    /// Ends the trace at `raw`, unless it has ended before.
+    pub(crate) fn end(&self, reason: EndReason, raw: u64) -> bool {
+        let stamp = raw << REASON_BITS | (u64::from(reason as u32) + 1);
+        // AcqRel: the session that sees the end sees all that the recorder wrote before it.
+        self.ended.compare_exchange(0, stamp, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// The raw time and the reason of the end, once it has ended.
+    pub(crate) fn ended(&self) -> Option<(u64, EndReason)> {
+        let stamp = self.ended.load(Ordering::Acquire);
+        let reason = (stamp & REASON_MASK).checked_sub(1)?;
+        let reason = u32::try_from(reason).ok().and_then(EndReason::from_number)?;
+        Some((stamp >> REASON_BITS, reason))
+    }
+
+    /// Counts what became of the trace; only the first call does.
+    pub(crate) fn settle(&self, outcome: Count) {
+        if !self.settled.swap(true, Ordering::AcqRel) {
+            self.core.counters.count(outcome);
+        }
+    }
+
+    /// The trace is now a finished one, and whoever has that one counts what becomes of it.
+    pub(crate) fn settle_elsewhere(&self) {
+        self.settled.store(true, Ordering::Release);
+    }
+
+    /// Adds to the time that a client took to read the body.
+    pub(crate) fn add_peer(&self, raw: u64) {
+        // Not a read-modify-write: only the recorder writes.
+        let sum = self.peer_raw.load(Ordering::Relaxed).wrapping_add(raw);
+        self.peer_raw.store(sum, Ordering::Relaxed);
+    }
+
+    /// The duration that the threshold is compared with: without PEER.
+    pub(crate) fn measured(&self, end_raw: u64) -> Nanos {
+        let peer = self.core.clock.between(0, self.peer_raw.load(Ordering::Relaxed));
+        self.core.clock.between(self.started_raw, end_raw).saturating_sub(peer)
+    }
+
+    /// Makes the recorder stop at its next look, and drops calls that are still to come.
+    pub(crate) fn stop_recording(&self) {
+        // Relaxed: a late look costs events that nobody reads.
+        self.closed.store(true, Ordering::Relaxed);
+        self.core.routes.unregister(self.label);
+    }
+
+    /// The trace is over, however it ended: nothing is recorded, nothing is held.
+    pub(crate) fn close(&self) {
+        self.stop_recording();
+        self.release_permit();
+    }
+
+    /// Frees the trace's place under `max_active_traces`.
+    pub(crate) fn release_permit(&self) {
+        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    /// Tells the agent that there is something to read; one signal at a time.
+    pub(crate) fn signal(self: &Arc<Self>) {
+        if !self.signalled.swap(true, Ordering::AcqRel) {
+            // A full inbox loses the signal, not the data: the Collector looks at every session each second.
+            if self.core.inbox.push(InboxItem::Ready(self.clone())).is_err() {
+                self.signalled.store(false, Ordering::Release);
+            }
+        }
+    }
+
+    /// The session is about to read: later writes signal again.
+    pub(crate) fn acknowledge(&self) {
+        self.signalled.store(false, Ordering::Release);
+    }
+
+    /// Delivers a call message; false when too many wait.
+    pub(crate) fn deliver(&self, message: CallMessage) -> bool {
+        self.calls.get_or_init(|| ArrayQueue::new(MAX_WAITING_CALLS)).push(message).is_ok()
+    }
+
+    /// The next call message for the session.
+    pub(crate) fn next_call(&self) -> Option<CallMessage> {
+        self.calls.get()?.pop()
+    }
+
+    /// Whether the trace has made explicit calls.
+    pub(crate) fn has_calls(&self) -> bool {
+        self.calls.get().is_some() || self.core.routes.is_registered(self.label)
+    }
+
+    /// Counts the trace's end by its reason.
+    pub(crate) fn count_end(&self, reason: EndReason) {
+        self.core.counters.count(match reason {
+            EndReason::Done => Count::Done,
+            EndReason::Cancelled => Count::Cancelled,
+            EndReason::Stopped => Count::Stopped,
+            EndReason::Panicked => Count::Panicked,
+            EndReason::Truncated => Count::Truncated,
+        });
+    }
+}
+
+impl Drop for SharedTrace {
+    fn drop(&mut self) {
+        self.settle(Count::LostAtShutdown);
+        if let Some(lane) = self.lane.take() {
+            while lane.pop().is_some() {}
+            self.core.return_lane(lane);
+        }
+    }
+}
+
+impl fmt::Debug for SharedTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedTrace").field("id", &self.id).field("header", &self.header).finish_non_exhaustive()
+    }
+}

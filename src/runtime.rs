@@ -1,0 +1,200 @@
+//! The agent's own threads: a blocked host runtime never starves it, and it never runs on one of the host's.
+//!
+//! ```text
+//! flame-on          current-thread runtime: the actors, the pumps, the main loop
+//! flame-on (more)   its blocking pool: finishing traces, adapters
+//! ```
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use crate::actors::collector::CollectorMsg;
+use crate::actors::parts::{CALL_LIMIT, Parts};
+use crate::actors::seq_trace_router::SeqTraceRouterMsg;
+use crate::actors::shipper::ShipperMsg;
+use crate::actors::supervisor::{Supervisor, SupervisorMsg};
+use crate::agent::StartError;
+use crate::capture::core::{CaptureCore, Shut};
+use crate::capture::current;
+use crate::safety::cpu::{ThreadNumber, current_thread};
+use crate::safety::system::SystemRoot;
+
+/// Time for the tree to come up; it takes about a millisecond on an idle machine.
+const START_LIMIT: Duration = Duration::from_secs(10);
+/// Commands that wait for the main loop.
+const MAX_COMMANDS: usize = 64;
+/// Threads of the blocking pool: two finalisations, the batch in flight, two abandoned adapter calls each for
+/// traces and errors, and one to spare.
+const MAX_BLOCKING_THREADS: usize = 8;
+/// How long an idle thread of the pool is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// What the handle asks of the main loop.
+pub(crate) enum Command {
+    /// Ship what is finished by now.
+    Flush(Duration, Done),
+    /// The same of everything, then stop.
+    Shutdown(Duration, Done),
+}
+
+/// Told once whether everything was done within the limit. A closure, because some wait for it in a future
+/// and others block a thread.
+pub(crate) type Done = Box<dyn FnOnce(bool) + Send>;
+
+/// The agent's threads that are alive.
+#[derive(Debug, Default)]
+pub(crate) struct AgentThreads(Mutex<Vec<ThreadNumber>>);
+
+impl AgentThreads {
+    /// The kernel's numbers of the threads.
+    pub(crate) fn list(&self) -> Vec<ThreadNumber> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn enter(&self) {
+        current::enter_agent();
+        if let Some(thread) = this_thread() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        }
+    }
+
+    fn leave(&self) {
+        if let Some(thread) = this_thread() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != thread);
+        }
+    }
+}
+
+/// `None` where the system does not tell: then CPU time is not watched.
+fn this_thread() -> Option<ThreadNumber> {
+    current_thread(&SystemRoot::host().ok()?).ok()
+}
+
+/// Starts the agent's thread and returns when the tree is up. `make` builds what needs the runtime's handle.
+pub(crate) fn start(
+    threads: Arc<AgentThreads>,
+    core: Arc<CaptureCore>,
+    make: impl FnOnce(Handle) -> Parts + Send + 'static,
+) -> Result<mpsc::Sender<Command>, StartError> {
+    let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
+    let (ready, is_ready) = sync_channel(1);
+    let main = move || {
+        threads.enter();
+        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, make, inbox, &ready)));
+        core.shut(Shut::NotRunning);
+        threads.leave();
+        if let Err(payload) = ended {
+            // Its drop could panic again, on a thread that must end quietly.
+            std::mem::forget(payload);
+            tracing::error!(target: "flame_on", "FlameOn stops: its main thread panicked; the service is not affected");
+        }
+    };
+    std::thread::Builder::new().name("flame-on".into()).spawn(main).map_err(StartError::Thread)?;
+    match is_ready.recv_timeout(START_LIMIT) {
+        Ok(Ok(())) => Ok(commands),
+        Ok(Err(error)) => Err(error),
+        Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(StartError::Timeout(START_LIMIT)),
+    }
+}
+
+fn run(
+    threads: &Arc<AgentThreads>,
+    make: impl FnOnce(Handle) -> Parts,
+    inbox: mpsc::Receiver<Command>,
+    ready: &SyncSender<Result<(), StartError>>,
+) {
+    let (entering, leaving) = (threads.clone(), threads.clone());
+    let built = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .thread_keep_alive(KEEP_ALIVE)
+        .thread_name("flame-on-work")
+        .on_thread_start(move || entering.enter())
+        .on_thread_stop(move || leaving.leave())
+        .build();
+    match built {
+        Ok(runtime) => {
+            let parts = Arc::new(make(runtime.handle().clone()));
+            runtime.block_on(main_loop(parts, inbox, ready));
+            // Not a plain drop: it would wait for adapters that never come back.
+            runtime.shutdown_background();
+        }
+        // `Err`: the starting thread has given up.
+        Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
+    }
+}
+
+async fn main_loop(
+    parts: Arc<Parts>,
+    mut inbox: mpsc::Receiver<Command>,
+    ready: &SyncSender<Result<(), StartError>>,
+) {
+    let supervisor = match Supervisor::start(parts.clone()).await {
+        Ok(supervisor) => supervisor,
+        Err(error) => return drop(ready.send(Err(StartError::Tree(error.to_string().into())))),
+    };
+    tokio::spawn(pump_collector(parts.clone()));
+    tokio::spawn(pump_router(parts.clone()));
+    parts.core.open(Shut::NotRunning);
+    if ready.send(Ok(())).is_err() {
+        // Whoever started us has given up, so nobody could ever stop us.
+        return shut_down(&parts, &supervisor, Duration::ZERO, None).await;
+    }
+    while let Some(command) = inbox.recv().await {
+        match command {
+            Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
+            Command::Shutdown(limit, done) => {
+                return shut_down(&parts, &supervisor, limit, Some(done)).await;
+            }
+        }
+    }
+    // Every handle is gone without a word.
+    shut_down(&parts, &supervisor, Duration::ZERO, None).await;
+}
+
+/// Turns the rings of host threads into casts; outlives every instance of the Collector.
+async fn pump_collector(parts: Arc<Parts>) {
+    loop {
+        parts.core.inbox.rung().await;
+        parts.slots.collector.cast(CollectorMsg::Drain);
+    }
+}
+
+async fn pump_router(parts: Arc<Parts>) {
+    loop {
+        parts.core.routes.inbox.rung().await;
+        parts.slots.router.cast(SeqTraceRouterMsg::Drain);
+    }
+}
+
+async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
+    let both = async {
+        let finished = parts.slots.collector.call(CollectorMsg::Flush, limit).await;
+        let shipped = parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), limit).await;
+        finished.is_some() && shipped.is_some() && parts.outbox.is_empty()
+    };
+    done(timeout(limit, both).await.unwrap_or(false));
+}
+
+async fn shut_down(
+    parts: &Parts,
+    supervisor: &ActorRef<SupervisorMsg>,
+    limit: Duration,
+    done: Option<Done>,
+) {
+    parts.core.shut(Shut::NotRunning);
+    // Stopping comes after shipping and takes its own, short time.
+    let asked = supervisor.call(|reply| SupervisorMsg::Shutdown(limit, reply), Some(limit + CALL_LIMIT)).await;
+    let is_clean = asked.is_ok_and(|result| result.is_success());
+    supervisor.kill();
+    if let Some(done) = done {
+        done(is_clean);
+    }
+}

@@ -1,6 +1,8 @@
 //! Plain data and pure algorithms. No tokio, no I/O, no reading of a clock, and no other folder of this crate.
 
+pub(crate) mod call_tree;
 pub(crate) mod counters;
+pub(crate) mod fold;
 pub(crate) mod frame;
 pub(crate) mod ids;
 pub(crate) mod profile;

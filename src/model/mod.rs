@@ -2,8 +2,11 @@
 
 pub mod call_form;
 pub(crate) mod call_term;
+pub(crate) mod call_tree;
+pub(crate) mod config;
 pub(crate) mod counters;
 pub(crate) mod event;
+pub(crate) mod fold;
 pub(crate) mod frame;
 pub(crate) mod handler;
 pub(crate) mod ids;

@@ -1,0 +1,9 @@
+//! From plain data to bytes and text: pure and deterministic. No I/O, no clock, no tokio.
+
+pub(crate) mod collapsed;
+pub(crate) mod gzip;
+mod micros;
+pub(crate) mod pprof;
+pub(crate) mod profile_filter;
+pub(crate) mod proto;
+mod protobuf;

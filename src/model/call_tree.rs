@@ -1,0 +1,263 @@
+//! The calling-context tree that a trace is folded into while it runs.
+//!
+//! Nodes stand in one flat vector, a parent always before its children, so no walk recurses. The children of
+//! a node are a linked list with the latest used in front: code calls the same functions again, so the first
+//! one tried is nearly always the right one. A list that grows past [`LIST_MAX`] is replaced by entries in
+//! one map of the tree, or a fan-out of n would cost n² steps.
+
+mod into_profile;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use super::frame::FrameId;
+use super::time::Nanos;
+
+/// Children that a node's list holds; with more, they are found in [`CallTree::wide`]. A miss walks the whole
+/// list (about 1 ns a child in cache), a look-up in the map costs about as much as 16 of them.
+const LIST_MAX: u32 = 16;
+
+/// Stands where there is no node.
+const NONE: u32 = u32::MAX;
+
+/// Indexes the nodes of one [`CallTree`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct NodeId(u32);
+
+impl NodeId {
+    /// The root, there from the start.
+    pub(crate) const ROOT: Self = Self(0);
+}
+
+/// One path.
+///
+/// ```text
+/// children <= LIST_MAX: first_child ─► next_sibling ─► … latest used first
+/// children >  LIST_MAX: first_child = the latest used; all of them in the map; next_sibling means nothing
+/// ```
+#[derive(Debug, Clone, Copy)]
+struct Node {
+    own: Nanos,
+    parent: u32,
+    frame: FrameId,
+    first_child: u32,
+    next_sibling: u32,
+    children: u32,
+    depth: u32,
+}
+
+const _: () = assert!(size_of::<Node>() == 32, "two nodes share a cache line");
+
+impl Node {
+    const ROOT: Self = Self {
+        own: Nanos::ZERO,
+        parent: NONE,
+        frame: FrameId::OTHER,
+        first_child: NONE,
+        next_sibling: NONE,
+        children: 0,
+        depth: 0,
+    };
+}
+
+/// Own time by path, bounded in nodes.
+#[derive(Debug)]
+pub(crate) struct CallTree {
+    nodes: Vec<Node>,
+    /// The children of the nodes that have more than [`LIST_MAX`], by parent and frame.
+    wide: HashMap<(u32, FrameId), u32>,
+    max_stacks: usize,
+    folded_paths: u64,
+}
+
+impl CallTree {
+    /// A tree of the root alone that grows to `max_stacks` nodes (at least the root).
+    pub(crate) fn new(max_stacks: usize) -> Self {
+        Self {
+            nodes: vec![Node::ROOT],
+            wide: HashMap::new(),
+            max_stacks: max_stacks.clamp(1, to_index(NONE)),
+            folded_paths: 0,
+        }
+    }
+
+    /// The child of `parent` with `frame`, added if it is new. At the limit a new path folds into `parent`,
+    /// which is then returned.
+    #[inline]
+    pub(crate) fn child(&mut self, parent: NodeId, frame: FrameId) -> NodeId {
+        let first = self.node(parent.0).first_child;
+        match self.nodes.get(to_index(first)) {
+            Some(child) if child.frame == frame => NodeId(first),
+            _ => self.find_or_add(parent.0, frame),
+        }
+    }
+
+    /// Adds to the own time of `node`.
+    #[inline]
+    pub(crate) fn add_own(&mut self, node: NodeId, time: Nanos) {
+        if let Some(node) = self.nodes.get_mut(to_index(node.0)) {
+            node.own.0 += time.0;
+        }
+    }
+
+    /// Makes `time` of `from`'s own time the own time of `to`; no more than `from` has.
+    pub(crate) fn move_own(&mut self, from: NodeId, to: NodeId, time: Nanos) {
+        let moved = time.min(self.own(from));
+        if let Some(node) = self.nodes.get_mut(to_index(from.0)) {
+            node.own = node.own.saturating_sub(moved);
+        }
+        self.add_own(to, moved);
+    }
+
+    /// The own time of `node`.
+    pub(crate) fn own(&self, node: NodeId) -> Nanos {
+        self.node(node.0).own
+    }
+
+    /// The frame of `node`; the root's means nothing.
+    pub(crate) fn frame(&self, node: NodeId) -> FrameId {
+        self.node(node.0).frame
+    }
+
+    /// The parent of `node`; none for the root.
+    pub(crate) fn parent(&self, node: NodeId) -> Option<NodeId> {
+        Some(self.node(node.0).parent).filter(|parent| *parent != NONE).map(NodeId)
+    }
+
+    /// How many ancestors `node` has: 0 for the root.
+    pub(crate) fn depth(&self, node: NodeId) -> u32 {
+        self.node(node.0).depth
+    }
+
+    /// Whether `node` is `below` or an ancestor of it.
+    pub(crate) fn is_ancestor_or_equal(&self, node: NodeId, below: NodeId) -> bool {
+        self.lift(below, self.depth(node)) == node
+    }
+
+    /// The deepest node that is an ancestor of, or equal to, both.
+    pub(crate) fn common_ancestor(&self, one: NodeId, other: NodeId) -> NodeId {
+        let depth = self.depth(one).min(self.depth(other));
+        let (mut one, mut other) = (self.lift(one, depth), self.lift(other, depth));
+        while one != other {
+            one = self.parent(one).unwrap_or(NodeId::ROOT);
+            other = self.parent(other).unwrap_or(NodeId::ROOT);
+        }
+        one
+    }
+
+    /// How many nodes there are, the root included.
+    pub(crate) fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// How often a new path found no room and folded into its parent.
+    pub(crate) fn folded_paths(&self) -> u64 {
+        self.folded_paths
+    }
+
+    /// The memory held, without the allocator's own.
+    pub(crate) fn approx_bytes(&self) -> usize {
+        // A map slot takes its entry and one byte of control, and one in eight slots stays free.
+        let slot = size_of::<((u32, FrameId), u32)>() + 1;
+        self.nodes.capacity() * size_of::<Node>() + self.wide.capacity() * slot / 7 * 8
+    }
+
+    /// `node`, or its ancestor at `depth` if it is deeper.
+    fn lift(&self, node: NodeId, depth: u32) -> NodeId {
+        let mut node = node;
+        while self.depth(node) > depth {
+            node = self.parent(node).unwrap_or(NodeId::ROOT);
+        }
+        node
+    }
+
+    #[inline]
+    fn node(&self, index: u32) -> &Node {
+        self.nodes.get(to_index(index)).unwrap_or(&Node::ROOT)
+    }
+
+    fn find_or_add(&mut self, parent: u32, frame: FrameId) -> NodeId {
+        if self.node(parent).children > LIST_MAX {
+            match self.wide.get(&(parent, frame)) {
+                Some(&child) => {
+                    self.set_first_child(parent, child);
+                    NodeId(child)
+                }
+                None => self.add(parent, frame),
+            }
+        } else {
+            match self.move_to_front(parent, frame) {
+                Some(child) => NodeId(child),
+                None => self.add(parent, frame),
+            }
+        }
+    }
+
+    /// Finds `frame` in the list of `parent`, behind the first, and makes it the first.
+    fn move_to_front(&mut self, parent: u32, frame: FrameId) -> Option<u32> {
+        let first = self.node(parent).first_child;
+        let mut before = first;
+        let mut at = self.node(first).next_sibling;
+        while let Some(node) = self.nodes.get(to_index(at)) {
+            let after = node.next_sibling;
+            if node.frame == frame {
+                self.set_next_sibling(before, after);
+                self.set_next_sibling(at, first);
+                self.set_first_child(parent, at);
+                return Some(at);
+            }
+            (before, at) = (at, after);
+        }
+        None
+    }
+
+    fn add(&mut self, parent: u32, frame: FrameId) -> NodeId {
+        let index = match u32::try_from(self.nodes.len()) {
+            Ok(index) if self.nodes.len() < self.max_stacks => index,
+            _ => {
+                self.folded_paths += 1;
+                return NodeId(parent);
+            }
+        };
+        let Node { first_child, children, depth, .. } = *self.node(parent);
+        self.nodes.push(Node { parent, frame, next_sibling: first_child, depth: depth + 1, ..Node::ROOT });
+        if let Some(node) = self.nodes.get_mut(to_index(parent)) {
+            node.children += 1;
+            node.first_child = index;
+        }
+        if children == LIST_MAX {
+            self.spread(parent);
+        } else if children > LIST_MAX {
+            self.wide.insert((parent, frame), index);
+        }
+        NodeId(index)
+    }
+
+    /// Enters the list of `parent` into the map.
+    fn spread(&mut self, parent: u32) {
+        let mut at = self.node(parent).first_child;
+        while let Some(node) = self.nodes.get(to_index(at)) {
+            self.wide.insert((parent, node.frame), at);
+            at = node.next_sibling;
+        }
+    }
+
+    fn set_first_child(&mut self, parent: u32, child: u32) {
+        if let Some(node) = self.nodes.get_mut(to_index(parent)) {
+            node.first_child = child;
+        }
+    }
+
+    fn set_next_sibling(&mut self, node: u32, sibling: u32) {
+        if let Some(node) = self.nodes.get_mut(to_index(node)) {
+            node.next_sibling = sibling;
+        }
+    }
+}
+
+/// An index is 32 bits wide to keep nodes small; every target of this crate has at least as much to address.
+#[inline]
+const fn to_index(index: u32) -> usize {
+    index as usize
+}

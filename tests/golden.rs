@@ -1,0 +1,19 @@
+//! Runs the vectors in `tests/golden/`, or in the folder that `FLAME_ON_VECTORS` names (same file names). Every
+//! case of a file is run; those that fail are listed with their differences.
+
+mod vectors;
+
+#[test]
+fn traces_fold_to_the_expected_own_times() {
+    vectors::run("traces.json", vectors::traces::check);
+}
+
+#[test]
+fn the_profile_filter_leaves_what_is_expected() {
+    vectors::run("profile_filter.json", vectors::profile_filter::check);
+}
+
+#[test]
+fn pprof_files_decode_to_the_expected_samples() {
+    vectors::run("pprof.json", vectors::pprof::check);
+}

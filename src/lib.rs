@@ -1,4 +1,5 @@
 //! FlameOn.
 #![allow(dead_code)]
 
+mod actors;
 mod model;

@@ -3,3 +3,4 @@
 
 mod actors;
 mod model;
+mod safety;

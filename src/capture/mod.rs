@@ -1,0 +1,3 @@
+//! What runs in host threads.
+
+pub(crate) mod native;

@@ -1,0 +1,3 @@
+//! What the safe language cannot reach: the only folder with unsafe code, behind safe functions.
+
+pub(crate) mod fork;

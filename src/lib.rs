@@ -2,3 +2,8 @@
 #![allow(dead_code)]
 
 mod model;
+mod shipping;
+
+pub use shipping::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
+pub use shipping::ship_error::ShipError;
+pub use shipping::trace::{Trace, TraceBatch};

@@ -121,6 +121,7 @@ impl<B: Sync + 'static> ShipperAdapter<B> for BoxedAdapter<B> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -38,6 +38,7 @@ impl<B: Batch> ShipperAdapter<B> for MemoryAdapter<B::Item> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::shipping::trace::{Trace, tests::batch};

@@ -6,6 +6,8 @@
 pub(crate) mod adapter;
 pub(crate) mod contained;
 mod encoding;
+#[cfg(feature = "local")]
+pub(crate) mod local;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
 pub(crate) mod outbox;

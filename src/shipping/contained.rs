@@ -1,0 +1,271 @@
+//! Calls an adapter so that nothing it does can reach the agent: not a panic, not a blocked thread.
+//!
+//! A call runs on the blocking pool of the agent's runtime, which polls the adapter's future there:
+//!
+//! ```text
+//! waiting ──► running ──► done          the outcome counts
+//!    │           │
+//!    │           └──────► abandoned     past deadline + GRACE: the thread is left to itself
+//!    └──────────────────► given up      no thread was free in time: the adapter was never called
+//! ```
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::adapter::{BoxedAdapter, ShipContext, ShipperAdapter as _};
+use super::ship_error::ShipError;
+
+#[cfg(test)]
+mod tests;
+
+/// What a call may take past its deadline: by then its future has been dropped, so only destructors run.
+const GRACE: Duration = Duration::from_secs(1);
+/// Threads that one adapter may hold past their deadline before it is not called any more.
+const MAX_STUCK: usize = 2;
+
+/// How a call ended.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// The destination has taken the batch.
+    Accepted,
+    /// The adapter said so.
+    Failed(ShipError),
+    /// The adapter panicked; the panic went no further.
+    Panicked,
+    /// The call was cancelled at its deadline, or never began for want of a thread.
+    TimedOut,
+    /// The call blocks its thread past its deadline.
+    Abandoned,
+    /// The adapter was not called, because [`MAX_STUCK`] earlier calls still block their threads.
+    SwitchedOff,
+}
+
+impl Outcome {
+    /// Whether the batch is worth another try. Not after a panic or a blocked thread: what an adapter does to
+    /// one batch it will do to the same batch again.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Failed(error) => error.is_retryable(),
+            Self::TimedOut => true,
+            Self::Accepted | Self::Panicked | Self::Abandoned | Self::SwitchedOff => false,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("accepted"),
+            Self::Failed(error) => error.fmt(f),
+            Self::Panicked => f.write_str("the adapter panicked"),
+            Self::TimedOut => f.write_str("the adapter did not finish in time"),
+            Self::Abandoned => f.write_str("the adapter blocks its thread past its deadline"),
+            Self::SwitchedOff => write!(f, "the adapter is switched off: it blocks {MAX_STUCK} threads"),
+        }
+    }
+}
+
+/// Counts the threads that one adapter blocks past their deadline.
+#[derive(Debug, Default)]
+pub(crate) struct AdapterHealth {
+    stuck: AtomicUsize,
+}
+
+impl AdapterHealth {
+    /// Calls that block their thread past their deadline now.
+    pub(crate) fn stuck(&self) -> usize {
+        self.stuck.load(Ordering::Acquire)
+    }
+
+    /// Whether the adapter is not called any more; ends when one of its stuck calls comes back after all.
+    pub(crate) fn is_switched_off(&self) -> bool {
+        self.stuck() >= MAX_STUCK
+    }
+}
+
+/// An adapter together with the means to call it safely.
+#[derive(Debug)]
+pub(crate) struct Contained<B> {
+    handle: Handle,
+    adapter: BoxedAdapter<B>,
+    health: Arc<AdapterHealth>,
+}
+
+// Not derived: a derive would ask for `B: Clone`.
+impl<B> Clone for Contained<B> {
+    fn clone(&self) -> Self {
+        Self { handle: self.handle.clone(), adapter: self.adapter.clone(), health: self.health.clone() }
+    }
+}
+
+impl<B: Send + Sync + 'static> Contained<B> {
+    /// Contains `adapter`, whose calls will run on the blocking pool of `handle`'s runtime.
+    pub(crate) fn new(handle: Handle, adapter: BoxedAdapter<B>) -> Self {
+        Self { handle, adapter, health: Arc::default() }
+    }
+
+    /// How the adapter fares.
+    pub(crate) fn health(&self) -> &AdapterHealth {
+        &self.health
+    }
+
+    /// Ships `batch` within `limit` from now. The context's `time_left` is set when the call begins.
+    ///
+    /// The future may be spawned, and may be dropped: the call then ends by itself.
+    pub(crate) fn send(
+        &self,
+        batch: B,
+        mut context: ShipContext,
+        limit: Duration,
+    ) -> impl Future<Output = Outcome> + Send + use<B> {
+        let adapter = self.adapter.clone();
+        self.call(limit, move |time_left| async move {
+            context.time_left = time_left;
+            adapter.ship(&batch, &context).await
+        })
+    }
+
+    /// Closes the adapter within `limit` from now.
+    pub(crate) fn close(self, limit: Duration) -> impl Future<Output = Outcome> + Send + use<B> {
+        let adapter = self.adapter.clone();
+        self.call(limit, move |_| async move {
+            adapter.close().await;
+            Ok(())
+        })
+    }
+
+    fn call<C, F>(&self, limit: Duration, call: C) -> impl Future<Output = Outcome> + Send + use<B, C, F>
+    where
+        C: FnOnce(Duration) -> F + Send + 'static,
+        F: Future<Output = Result<(), ShipError>> + Send,
+    {
+        let (handle, health) = (self.handle.clone(), self.health.clone());
+        // Not in the future: it would begin at its first poll.
+        let deadline = Instant::now() + limit;
+        async move {
+            if health.is_switched_off() {
+                return Outcome::SwitchedOff;
+            }
+            let ticket = Arc::new(Ticket { state: AtomicU8::new(WAITING), health });
+            let worker = handle.spawn_blocking({
+                let (handle, ticket) = (handle.clone(), ticket.clone());
+                move || ticket.work(|| handle.block_on(within(deadline, call)))
+            });
+            Caller(ticket).wait(worker, deadline + GRACE).await
+        }
+    }
+}
+
+/// Polls the call until its deadline. User code runs here, and here only.
+async fn within<F>(deadline: Instant, call: impl FnOnce(Duration) -> F) -> Outcome
+where
+    F: Future<Output = Result<(), ShipError>>,
+{
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    match timeout_at(deadline, call(time_left)).await {
+        Ok(Ok(())) => Outcome::Accepted,
+        Ok(Err(error)) => Outcome::Failed(error.detach()),
+        Err(_elapsed) => Outcome::TimedOut,
+    }
+}
+
+const WAITING: u8 = 0;
+const RUNNING: u8 = 1;
+const DONE: u8 = 2;
+const ABANDONED: u8 = 3;
+const GIVEN_UP: u8 = 4;
+
+/// One call, seen from both of its sides. The states and their transitions stand in the module's drawing.
+#[derive(Debug)]
+struct Ticket {
+    state: AtomicU8,
+    health: Arc<AdapterHealth>,
+}
+
+impl Ticket {
+    /// The worker's side.
+    fn work(&self, call: impl FnOnce() -> Outcome) -> Outcome {
+        if !self.advance(WAITING, RUNNING) {
+            caught(|| drop(call));
+            return Outcome::TimedOut;
+        }
+        let outcome = caught(call).unwrap_or(Outcome::Panicked);
+        if !self.advance(RUNNING, DONE) {
+            self.health.stuck.fetch_sub(1, Ordering::AcqRel);
+        }
+        outcome
+    }
+
+    /// The caller's side, when it stops waiting.
+    fn leave(&self) -> Left {
+        if self.advance(WAITING, GIVEN_UP) {
+            return Left::BeforeItBegan;
+        }
+        if self.state.load(Ordering::Acquire) != RUNNING {
+            return Left::AfterItsEnd;
+        }
+        // Counted first, so that the worker never takes back what has not been counted yet.
+        self.health.stuck.fetch_add(1, Ordering::AcqRel);
+        if self.advance(RUNNING, ABANDONED) {
+            return Left::WhileItRuns;
+        }
+        self.health.stuck.fetch_sub(1, Ordering::AcqRel);
+        Left::AfterItsEnd
+    }
+
+    fn advance(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+}
+
+/// When a caller stopped waiting.
+enum Left {
+    BeforeItBegan,
+    WhileItRuns,
+    AfterItsEnd,
+}
+
+/// Leaves the call if it is dropped while waiting, so that a killed actor's stuck call counts as well.
+struct Caller(Arc<Ticket>);
+
+impl Caller {
+    async fn wait(self, mut worker: JoinHandle<Outcome>, until: Instant) -> Outcome {
+        if let Ok(joined) = timeout_at(until, &mut worker).await {
+            // The only way not to be joined is the runtime's end, which cancels what has not begun.
+            return joined.unwrap_or(Outcome::TimedOut);
+        }
+        match self.0.leave() {
+            Left::BeforeItBegan => Outcome::TimedOut,
+            Left::WhileItRuns => Outcome::Abandoned,
+            Left::AfterItsEnd => worker.await.unwrap_or(Outcome::TimedOut),
+        }
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        // Does nothing after an end, or when it has been left already.
+        self.0.leave();
+    }
+}
+
+/// Runs `work`; `None` if it panicked.
+fn caught<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // Unwind-safe: all that user code can leave half-done is its own adapter.
+    let payload = match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(value) => return Some(value),
+        Err(payload) => payload,
+    };
+    // A payload is any type, and its destructor may panic again, with a payload of which the same is true.
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+    None
+}

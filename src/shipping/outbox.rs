@@ -1,0 +1,219 @@
+//! The bounded queue between the threads that finish items and the one actor that ships them.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+#[cfg(test)]
+mod tests;
+
+/// Something whose memory can be stated.
+pub(crate) trait Weighted {
+    /// The bytes that it keeps allocated; must not change while it waits.
+    fn weight_bytes(&self) -> usize;
+}
+
+/// The bounds of an [`Outbox`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OutboxLimits {
+    /// Items that may wait.
+    pub(crate) items: NonZeroUsize,
+    /// Bytes that may wait.
+    pub(crate) bytes: usize,
+    /// Items that are taken at once.
+    pub(crate) batch: NonZeroUsize,
+}
+
+/// Why an outbox gave an item up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Eviction {
+    /// It was the oldest, and a newer one needed its room.
+    Full,
+    /// It alone is heavier than all that may wait.
+    TooLarge,
+    /// It came after [`Outbox::close`].
+    Closed,
+}
+
+type Doorbell = Arc<dyn Fn() + Send + Sync>;
+type OnEvicted<T> = Box<dyn Fn(T, Eviction) + Send + Sync>;
+
+/// Where items wait for a shipper. Cheap to clone; outlives any one actor instance.
+///
+/// A mutex, although producers are not the shipper's thread: they are the few threads that finish traces
+/// (each item took them milliseconds), both bounds have to hold together, and what is done under the lock
+/// moves pointers. Nothing is called, rung or dropped under it.
+pub(crate) struct Outbox<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    limits: OutboxLimits,
+    on_evicted: OnEvicted<T>,
+    waiting: Mutex<Waiting<T>>,
+}
+
+struct Waiting<T> {
+    /// The oldest first, each with its weight.
+    items: VecDeque<(T, usize)>,
+    /// The sum of the weights.
+    bytes: usize,
+    /// Set from the first full batch until one is taken, so that a burst rings once.
+    rung: bool,
+    closed: bool,
+    doorbell: Option<Doorbell>,
+}
+
+impl<T: Weighted> Outbox<T> {
+    /// Makes an empty outbox; `on_evicted` is given each item that finds or keeps no room.
+    pub(crate) fn new(limits: OutboxLimits, on_evicted: impl Fn(T, Eviction) + Send + Sync + 'static) -> Self {
+        let waiting = Waiting { items: VecDeque::new(), bytes: 0, rung: false, closed: false, doorbell: None };
+        Self(Arc::new(Inner { limits, on_evicted: Box::new(on_evicted), waiting: Mutex::new(waiting) }))
+    }
+
+    /// Queues an item, evicting the oldest if there is no room. Never waits for the actor.
+    pub(crate) fn push(&self, item: T) {
+        let weight = item.weight_bytes();
+        if weight > self.0.limits.bytes {
+            return (self.0.on_evicted)(item, Eviction::TooLarge);
+        }
+        let (evicted, ring) = {
+            let mut waiting = self.lock();
+            if waiting.closed {
+                drop(waiting);
+                return (self.0.on_evicted)(item, Eviction::Closed);
+            }
+            waiting.bytes = waiting.bytes.saturating_add(weight);
+            waiting.items.push_back((item, weight));
+            (waiting.evict(&self.0.limits), waiting.doorbell_if_full(&self.0.limits))
+        };
+        self.report(evicted);
+        if let Some(ring) = ring {
+            ring();
+        }
+    }
+
+    /// Returns a batch that could not be shipped: its items are the oldest again, in their order. They are
+    /// also the first to go if there is no room for them any more. Does not ring: who returns a batch
+    /// decides when to try again.
+    pub(crate) fn put_back(&self, batch: impl IntoIterator<Item = T, IntoIter: DoubleEndedIterator>) {
+        let mut back = batch.into_iter().rev().map(|item| (item.weight_bytes(), item)).collect::<Vec<_>>();
+        let evicted = {
+            let mut waiting = self.lock();
+            if waiting.closed {
+                drop(waiting);
+                return back.drain(..).rev().for_each(|(_, item)| (self.0.on_evicted)(item, Eviction::Closed));
+            }
+            for (weight, item) in back {
+                waiting.bytes = waiting.bytes.saturating_add(weight);
+                waiting.items.push_front((item, weight));
+            }
+            waiting.evict(&self.0.limits)
+        };
+        self.report(evicted);
+    }
+
+    /// Points the doorbell at a newly started actor, and rings it if a full batch waits already.
+    ///
+    /// `doorbell` is called on the producers' threads and must not block.
+    pub(crate) fn connect(&self, doorbell: impl Fn() + Send + Sync + 'static) {
+        let (old, ring) = {
+            let mut waiting = self.lock();
+            // What was rung may have been a predecessor that never came.
+            waiting.rung = false;
+            let old = waiting.doorbell.replace(Arc::new(doorbell));
+            (old, waiting.doorbell_if_full(&self.0.limits))
+        };
+        drop(old);
+        if let Some(ring) = ring {
+            ring();
+        }
+    }
+
+    /// Answers the doorbell: takes up to one batch, the oldest first. Empty when nothing waits.
+    pub(crate) fn take_batch(&self) -> Vec<T> {
+        let mut waiting = self.lock();
+        waiting.rung = false;
+        let count = self.0.limits.batch.get().min(waiting.items.len());
+        waiting.take(count)
+    }
+
+    /// Takes all that waits; what comes later is given to `on_evicted` at once, so that none is lost unseen.
+    pub(crate) fn close(&self) -> Vec<T> {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        let count = waiting.items.len();
+        waiting.take(count)
+    }
+
+    /// Items that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().items.len()
+    }
+
+    /// Whether nothing waits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes that wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    fn report(&self, evicted: Vec<T>) {
+        for item in evicted {
+            (self.0.on_evicted)(item, Eviction::Full);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Waiting<T> {
+    /// Takes the oldest items out until both bounds hold.
+    fn evict(&mut self, limits: &OutboxLimits) -> Vec<T> {
+        let mut evicted = Vec::new();
+        while self.items.len() > limits.items.get() || self.bytes > limits.bytes {
+            let Some(item) = self.pop() else { break };
+            evicted.push(item);
+        }
+        evicted
+    }
+
+    fn take(&mut self, count: usize) -> Vec<T> {
+        std::iter::from_fn(|| self.pop()).take(count).collect()
+    }
+
+    fn pop(&mut self) -> Option<T> {
+        let (item, weight) = self.items.pop_front()?;
+        self.bytes = self.bytes.saturating_sub(weight);
+        Some(item)
+    }
+
+    /// The doorbell, if it is to be rung now. Half of the bytes count as a full batch as well: heavy items
+    /// would otherwise push each other out before there are enough of them.
+    fn doorbell_if_full(&mut self, limits: &OutboxLimits) -> Option<Doorbell> {
+        let full = self.items.len() >= limits.batch.get() || self.bytes > limits.bytes / 2;
+        if !full || self.rung {
+            return None;
+        }
+        // Without an actor there is nobody to come, and the next one looks for itself.
+        let doorbell = self.doorbell.clone()?;
+        self.rung = true;
+        Some(doorbell)
+    }
+}
+
+// Not derived: a derive would ask for `T: Clone`.
+impl<T> Clone for Outbox<T> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<T> std::fmt::Debug for Outbox<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox").field("limits", &self.0.limits).finish_non_exhaustive()
+    }
+}

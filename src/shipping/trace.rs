@@ -1,0 +1,274 @@
+//! Finished traces, as adapters see them.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use super::encoding::{self, ProfileMeta};
+use super::outbox::Weighted;
+use crate::model::ids::TraceId;
+use crate::model::profile::{Profile, ProfileNode};
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// A finished trace: one unit of work, and where its time went. Read-only; clones share it.
+#[derive(Clone)]
+pub struct Trace(Arc<TraceData>);
+
+/// What a [`Trace`] is made of.
+pub(crate) struct TraceParts {
+    /// The trace's id.
+    pub(crate) id: TraceId,
+    /// The kind of work, e.g. `axum.request`.
+    pub(crate) event_name: Arc<str>,
+    /// The work itself, e.g. `GET /users/{id}`.
+    pub(crate) identifier: Arc<str>,
+    /// When the trace began.
+    pub(crate) captured_at: SystemTime,
+    /// The tree, filtered already.
+    pub(crate) profile: Profile,
+    /// What this process is; shared by all traces.
+    pub(crate) origin: Arc<Origin>,
+    /// Whether it was cut before its work had ended.
+    pub(crate) truncated: bool,
+    /// Whether detail was left out to stay within a bound.
+    pub(crate) thinned: bool,
+    /// Whatever has to be held while the trace exists, such as its share of a memory budget.
+    pub(crate) reservation: Option<Reservation>,
+}
+
+/// Something that is released when the last clone of a trace is dropped.
+pub(crate) type Reservation = Box<dyn Any + Send + Sync>;
+
+/// What a process calls itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// The configured `service`.
+    pub(crate) service: Arc<str>,
+    /// The configured `environment`.
+    pub(crate) environment: Arc<str>,
+    /// The configured `release`.
+    pub(crate) release: Arc<str>,
+}
+
+struct TraceData {
+    parts: TraceParts,
+    duration: Duration,
+    /// The length of the last encoding that was handed out.
+    encoded: AtomicU64,
+}
+
+impl Trace {
+    /// Finishes a trace. Its duration is the sum of the profile's own times.
+    pub(crate) fn new(parts: TraceParts) -> Self {
+        let duration = parts.profile.total().into();
+        Self(Arc::new(TraceData { parts, duration, encoded: AtomicU64::new(0) }))
+    }
+
+    /// The trace's id, which the error events captured in it carry as well.
+    pub fn id(&self) -> TraceId {
+        self.0.parts.id
+    }
+
+    /// The kind of work, e.g. `axum.request`.
+    pub fn event_name(&self) -> &str {
+        &self.0.parts.event_name
+    }
+
+    /// The work itself, e.g. `GET /users/{id}`.
+    pub fn identifier(&self) -> &str {
+        &self.0.parts.identifier
+    }
+
+    /// How long the trace took, to the nanosecond.
+    pub fn duration(&self) -> Duration {
+        self.0.duration
+    }
+
+    /// When the trace began, by the system's clock.
+    pub fn captured_at(&self) -> SystemTime {
+        self.0.parts.captured_at
+    }
+
+    /// Whether the trace was cut before its work had ended: at `max_trace_duration_ms`, or by a shutdown.
+    pub fn is_truncated(&self) -> bool {
+        self.0.parts.truncated
+    }
+
+    /// Whether frames were left out to stay within a bound; their time is with the nearest frame kept.
+    pub fn is_thinned(&self) -> bool {
+        self.0.parts.thinned
+    }
+
+    /// The paths that have time of their own, root to leaf and joined by `;`, with that time.
+    ///
+    /// The own times sum to the duration. In a name, `;` is shown as `:` and a line break as a space.
+    /// The text is owned and made one path at a time: all paths of a deep trace are far larger than the trace.
+    pub fn paths(&self) -> impl Iterator<Item = (String, Duration)> {
+        let profile = &self.0.parts.profile;
+        profile.nodes.iter().filter(|node| node.own.0 > 0).map(|node| (joined(profile, node), node.own.into()))
+    }
+
+    /// Whether a frame has this name, or begins with it and a space (so `CALL postgres` finds the call
+    /// whatever its message, and `axum.request` the root).
+    pub fn contains(&self, frame: &str) -> bool {
+        let is_it = |name: &str| name.strip_prefix(frame).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+        let profile = &self.0.parts.profile;
+        profile.nodes.iter().any(|node| name_of(profile, node).is_some_and(is_it))
+    }
+
+    /// The profile in pprof's format, not compressed.
+    ///
+    /// Encoded at each call and not kept: the encoding is often larger than the trace, and a trace that waits
+    /// would hold both.
+    pub fn pprof(&self) -> Vec<u8> {
+        self.noted(self.encode())
+    }
+
+    /// The profile in pprof's format, compressed by gzip: what a `.pb.gz` file holds. As costly as [`Trace::pprof`].
+    pub fn pprof_gz(&self) -> Vec<u8> {
+        self.noted(encoding::gzip(&self.encode()))
+    }
+
+    /// The profile as lines of `path microseconds`, as flame graph tools read it.
+    pub fn collapsed(&self) -> String {
+        encoding::collapsed(&self.0.parts.profile)
+    }
+
+    /// What the profile's comments say: service, environment and release, and `truncated` and `thinned` where
+    /// they apply.
+    pub(crate) fn comments(&self) -> Vec<String> {
+        let parts = &self.0.parts;
+        let Origin { service, environment, release } = &*parts.origin;
+        let mut comments =
+            vec![format!("service={service}"), format!("environment={environment}"), format!("release={release}")];
+        comments.extend(parts.truncated.then(|| "truncated".to_owned()));
+        comments.extend(parts.thinned.then(|| "thinned".to_owned()));
+        comments
+    }
+
+    /// The length of the encoding that an adapter took last; 0 if none did.
+    pub(crate) fn encoded_bytes(&self) -> u64 {
+        self.0.encoded.load(Ordering::Relaxed)
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let meta = ProfileMeta {
+            time_unix_nanos: unix_nanos(self.captured_at()),
+            duration: self.duration(),
+            comments: self.comments(),
+        };
+        encoding::pprof(&self.0.parts.profile, &meta)
+    }
+
+    fn noted(&self, encoding: Vec<u8>) -> Vec<u8> {
+        // Relaxed: a figure for the statistics.
+        self.0.encoded.store(u64::try_from(encoding.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        encoding
+    }
+}
+
+impl Weighted for Trace {
+    fn weight_bytes(&self) -> usize {
+        let TraceParts { event_name, identifier, profile, .. } = &self.0.parts;
+        // Names may be shared with other traces; counting them here keeps the sum on the safe side.
+        let names: usize = profile.frames.iter().map(|name| name.len() + ARC_HEADER).sum();
+        size_of::<TraceData>()
+            + 3 * ARC_HEADER
+            + event_name.len()
+            + identifier.len()
+            + names
+            + profile.frames.capacity() * size_of::<Arc<str>>()
+            + profile.nodes.capacity() * size_of::<ProfileNode>()
+    }
+}
+
+/// The two counters before an `Arc`'s content.
+const ARC_HEADER: usize = 2 * size_of::<usize>();
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trace")
+            .field("id", &self.id())
+            .field("event_name", &self.event_name())
+            .field("identifier", &self.identifier())
+            .field("duration", &self.duration())
+            .field("paths", &self.0.parts.profile.nodes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Traces that are shipped together. Clones share them.
+#[derive(Debug, Clone)]
+pub struct TraceBatch(Arc<[Trace]>);
+
+impl TraceBatch {
+    /// The traces, in the order in which they were finished; never empty, at most `max_batch_size`.
+    pub fn traces(&self) -> &[Trace] {
+        &self.0
+    }
+}
+
+/// What the shipping of traces and of error events has in common.
+pub(crate) trait Batch: Clone + Send + Sync + 'static {
+    /// What is shipped.
+    type Item: Weighted + Clone + Send + Sync + 'static;
+
+    /// Makes a batch.
+    fn new(items: Vec<Self::Item>) -> Self;
+
+    /// What is in it.
+    fn items(&self) -> &[Self::Item];
+
+    /// The encoded bytes that the adapter took of it.
+    fn encoded_bytes(&self) -> u64;
+}
+
+impl Batch for TraceBatch {
+    type Item = Trace;
+
+    fn new(traces: Vec<Trace>) -> Self {
+        Self(traces.into())
+    }
+
+    fn items(&self) -> &[Trace] {
+        &self.0
+    }
+
+    fn encoded_bytes(&self) -> u64 {
+        self.0.iter().map(Trace::encoded_bytes).sum()
+    }
+}
+
+/// The Unix time in nanoseconds; 0 before 1970, and the largest number past 2262.
+fn unix_nanos(time: SystemTime) -> i64 {
+    let since_epoch = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_nanos()).unwrap_or(i64::MAX)
+}
+
+fn name_of<'a>(profile: &'a Profile, node: &ProfileNode) -> Option<&'a str> {
+    profile.frames.get(usize::try_from(node.frame).ok()?).map(|name| &**name)
+}
+
+/// The path of `node`, root to leaf.
+fn joined(profile: &Profile, node: &ProfileNode) -> String {
+    let parent = |node: &&ProfileNode| profile.nodes.get(usize::try_from(node.parent).ok()?);
+    let mut names =
+        std::iter::successors(Some(node), parent).filter_map(|node| name_of(profile, node)).collect::<Vec<_>>();
+    names.reverse();
+    let mut path = String::with_capacity(names.iter().map(|name| name.len() + 1).sum());
+    for name in names {
+        if !path.is_empty() {
+            path.push(';');
+        }
+        path.extend(name.chars().map(|c| match c {
+            ';' => ':',
+            '\n' | '\r' => ' ',
+            c => c,
+        }));
+    }
+    path
+}

@@ -1,5 +1,6 @@
 //! What a user holds: the guard that owns a running agent, and handles to it.
 
+mod adapter;
 mod collector;
 mod guard;
 mod registry;
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub use collector::Collector;
 pub use guard::FlameOnGuard;
+use start::Made;
 pub use start::StartError;
 
 use crate::capture::core::{CaptureCore, Shut};
@@ -20,8 +22,6 @@ use crate::capture::native::fork;
 use crate::config::{Config, ConfigError, Reloaded, Settings, UnitSettings};
 use crate::model::counters::Stats;
 use crate::runtime::{Command, Done};
-use crate::shipping::outbox::Outbox;
-use crate::shipping::trace::Trace;
 
 /// A handle to an agent. Clones are cheap and say nothing about the agent's life; once it has stopped (and for
 /// [`FlameOn::disabled`]) every method is a no-op.
@@ -29,10 +29,9 @@ use crate::shipping::trace::Trace;
 pub struct FlameOn(Option<Arc<Inner>>);
 
 struct Inner {
-    core: Arc<CaptureCore>,
+    made: Made,
     config: RwLock<Arc<Config>>,
     commands: mpsc::Sender<Command>,
-    outbox: Outbox<Trace>,
 }
 
 /// What a flush or a shutdown came to. The numbers are of the time that it took.
@@ -66,7 +65,7 @@ impl FlameOn {
 
     /// What telemetry goes to. Cheap to clone; keep it where work begins.
     pub fn collector(&self) -> Collector {
-        Collector::new(self.0.as_ref().map(|inner| inner.core.clone()))
+        Collector::new(self.0.as_ref().map(|inner| inner.made.core.clone()))
     }
 
     /// A unit of work named in code; see [`Collector::unit`].
@@ -98,13 +97,13 @@ impl FlameOn {
     /// What the agent has done, and what it has dropped, by reason.
     pub fn stats(&self) -> Stats {
         let Some(inner) = &self.0 else { return Stats::default() };
-        let core = &inner.core;
+        let Made { core, outbox, .. } = &inner.made;
         Stats {
             sampled_out: core.sampled_out.sum(),
             active_traces: core.permits.active() as u64,
             capture_bytes: core.budget.used(),
-            outbox_traces: inner.outbox.len() as u64,
-            outbox_bytes: inner.outbox.bytes() as u64,
+            outbox_traces: outbox.len() as u64,
+            outbox_bytes: outbox.bytes() as u64,
             breaker_open: core.is_shut(Shut::Breaker),
             running: core.is_on(),
             ..core.counters.read()
@@ -127,7 +126,7 @@ impl FlameOn {
 
     /// The share of units of work that are traced, 0 to 1, unless their event has a rate of its own.
     pub fn sample_rate(&self) -> f64 {
-        self.core().map_or(0.0, |core| core.rules().sample_rate)
+        self.core().map_or(0.0, |core| core.rules().limits.sample_rate)
     }
 
     /// Changes the sampling rate of everything that has no rate of its own.
@@ -157,7 +156,7 @@ impl FlameOn {
         // Held over plan and change, so that two reloads do not undo each other.
         let mut config = inner.config.write().unwrap_or_else(PoisonError::into_inner);
         let (new, reloaded) = config.plan_reload(settings)?;
-        start::apply(&inner.core, &new);
+        inner.made.apply(&config, &new);
         *config = Arc::new(new);
         Ok(reloaded)
     }
@@ -186,7 +185,7 @@ impl FlameOn {
 
     #[inline]
     pub(crate) fn core(&self) -> Option<&Arc<CaptureCore>> {
-        self.0.as_ref().map(|inner| &inner.core)
+        self.0.as_ref().map(|inner| &inner.made.core)
     }
 
     /// Whether there is a thread that can answer: in the child of a fork there is not.

@@ -63,7 +63,7 @@ impl MemoryWatcher {
         myself: ActorRef<MemoryWatcherMsg>,
         parts: Arc<Parts>,
     ) -> Result<State, ActorProcessingErr> {
-        myself.send_interval(parts.settings.memory_check_interval, || MemoryWatcherMsg::CheckMemory);
+        check_memory_later(&parts, &myself);
         myself.send_interval(CPU_INTERVAL, || MemoryWatcherMsg::CheckCpu);
         let memory = MemoryWatch::new(parts.core.is_shut(Shut::Breaker));
         let root = SystemRoot::host().map_err(|error| cannot_watch(&error)).ok();
@@ -72,12 +72,15 @@ impl MemoryWatcher {
 
     async fn handle(
         &self,
-        _myself: ActorRef<MemoryWatcherMsg>,
+        myself: ActorRef<MemoryWatcherMsg>,
         message: MemoryWatcherMsg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            MemoryWatcherMsg::CheckMemory => state.check_memory(),
+            MemoryWatcherMsg::CheckMemory => {
+                state.check_memory();
+                check_memory_later(&state.parts, &myself);
+            }
             MemoryWatcherMsg::CheckCpu => state.check_cpu(),
         }
         Ok(())
@@ -89,7 +92,7 @@ impl State {
         let core = &self.parts.core;
         core.dedupe.sweep(core.now());
         let Some(root) = &self.root else { return };
-        let limit = match self.parts.settings.max_memory_bytes {
+        let limit = match self.parts.limits().max_memory_bytes {
             Some(bytes) => Ok(bytes),
             None => memory_limit(root).map(default_max_memory_bytes),
         };
@@ -123,6 +126,12 @@ impl State {
         let core = &self.parts.core;
         core.cpu.set(self.shed.decide(core.now(), used));
     }
+}
+
+/// One at a time, so that a reload changes the interval.
+fn check_memory_later(parts: &Parts, myself: &ActorRef<MemoryWatcherMsg>) {
+    // The timer's handle is of no use: it fires into a mailbox that ignores it.
+    drop(myself.send_after(parts.limits().memory_check_interval, || MemoryWatcherMsg::CheckMemory));
 }
 
 fn cannot_watch(error: &SystemUnknown) {

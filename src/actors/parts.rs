@@ -13,6 +13,7 @@ use super::shipper::ShipperMsg;
 use super::slot::Slot;
 use super::trace_session_supervisor::SessionsMsg;
 use crate::capture::core::CaptureCore;
+use crate::model::config::Limits;
 use crate::runtime::AgentThreads;
 use crate::shipping::contained::Contained;
 use crate::shipping::outbox::Outbox;
@@ -22,25 +23,13 @@ use crate::shipping::trace::{Origin, Trace, TraceBatch};
 /// within microseconds; past this it is as good as dead.
 pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(1);
 
-/// Numbers that the actors go by.
-#[derive(Debug, Clone)]
-pub(crate) struct TreeSettings {
-    pub(crate) origin: Arc<Origin>,
-    pub(crate) function_length_threshold: f64,
-    pub(crate) flush_interval: Duration,
-    pub(crate) send_timeout: Duration,
-    pub(crate) max_trace_duration: Duration,
-    pub(crate) max_stacks: usize,
-    pub(crate) memory_check_interval: Duration,
-    /// `None`: 80 % of the cgroup's limit, else of the machine's memory.
-    pub(crate) max_memory_bytes: Option<u64>,
-    pub(crate) restart_policy: RestartPolicy,
-}
-
 /// See the module.
 pub(crate) struct Parts {
     pub(crate) core: Arc<CaptureCore>,
-    pub(crate) settings: TreeSettings,
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) restart_policy: RestartPolicy,
+    /// Which children there are: none when nothing is captured.
+    pub(crate) has_capture: bool,
     pub(crate) outbox: Outbox<Trace>,
     pub(crate) adapter: Contained<TraceBatch>,
     /// One batch in flight, also while the Shipper is restarted.
@@ -50,6 +39,13 @@ pub(crate) struct Parts {
     pub(crate) slots: Slots,
     /// The agent's own threads, whose CPU time is watched.
     pub(crate) threads: Arc<AgentThreads>,
+}
+
+impl Parts {
+    /// The configuration in force.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        self.core.rules().limits.clone()
+    }
 }
 
 /// The live children of the supervisor.

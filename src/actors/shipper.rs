@@ -28,7 +28,7 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// Signals to the shipper.
 #[derive(Debug)]
 pub(crate) enum ShipperMsg {
-    /// Cast by the interval timer: ship what waits.
+    /// Cast by the interval timer, and once at the start: ship what waits.
     Flush,
     /// Cast by the outbox: a full batch waits.
     BatchWaits,
@@ -65,7 +65,6 @@ impl Shipper {
 #[ractor::actor(message = ShipperMsg, state = State, arguments = Arc<Parts>)]
 impl Shipper {
     async fn pre_start(&self, myself: ActorRef<ShipperMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
-        myself.send_interval(parts.settings.flush_interval, || ShipperMsg::Flush);
         // A predecessor may have left traces behind.
         myself.cast(ShipperMsg::Flush)?;
         parts.outbox.connect(move || {
@@ -83,7 +82,11 @@ impl Shipper {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            ShipperMsg::Flush => state.is_flushing = true,
+            ShipperMsg::Flush => {
+                state.is_flushing = true;
+                // One at a time, so that a reload changes the interval.
+                drop(myself.send_after(state.parts.limits().flush_interval, || ShipperMsg::Flush));
+            }
             ShipperMsg::BatchWaits | ShipperMsg::BatchDone => {}
             ShipperMsg::ShipAll(limit, reply) => state.wait_for_all(limit, reply, &myself),
             ShipperMsg::Expire => state.expire(),
@@ -139,8 +142,8 @@ impl State {
 /// Sends one batch and counts what became of it. Its own task, so that it survives the actor.
 async fn send(parts: &Parts, traces: Vec<Trace>, in_flight: OwnedSemaphorePermit) {
     let batch = TraceBatch::new(traces);
-    let limit = parts.settings.send_timeout;
-    let context = ShipContext::new(&parts.settings.origin, limit);
+    let limit = parts.limits().send_timeout;
+    let context = ShipContext::new(&parts.origin, limit);
     let outcome = parts.adapter.send(batch.clone(), context, limit).await;
     record(parts, &batch, &outcome);
     drop(in_flight);

@@ -70,10 +70,11 @@ impl Supervisor {
 #[ractor::actor(message = SupervisorMsg, state = State, arguments = Arc<Parts>)]
 impl Supervisor {
     async fn pre_start(&self, myself: ActorRef<SupervisorMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
-        let restarts = RestartLog::new(parts.settings.restart_policy);
+        let restarts = RestartLog::new(parts.restart_policy);
         let mut state = State { parts, children: HashMap::new(), restarts, is_stopping: false };
-        for child in Child::IN_START_ORDER {
-            state.start_child(child, &myself).await?;
+        let children: &[Child] = if state.parts.has_capture { &Child::IN_START_ORDER } else { &[] };
+        for child in children {
+            state.start_child(*child, &myself).await?;
         }
         Ok(state)
     }

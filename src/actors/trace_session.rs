@@ -87,8 +87,8 @@ impl TraceSession {
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { parts, trace, parent } = arguments;
-        let limit = parts.settings.max_trace_duration;
-        let assembly = Some(Assembly::new(trace.clone(), parts.settings.max_stacks));
+        let limit = parts.limits().max_trace_duration;
+        let assembly = Some(Assembly::new(trace.clone(), &parts.limits()));
         let timer = myself.clone();
         // Aborted with the session, so that ended traces leave no timers behind.
         let task = Some(AbortOnDrop(tokio::spawn(async move {

@@ -22,7 +22,7 @@ struct Agents {
 pub(super) fn register(agent: &Arc<Inner>, may_be_default: bool) {
     let mut agents = AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
     agents.all.retain(|(_, known)| known.strong_count() > 0);
-    agents.all.push((agent.core.agent, Arc::downgrade(agent)));
+    agents.all.push((agent.made.core.agent, Arc::downgrade(agent)));
     if may_be_default && agents.default.as_ref().is_none_or(|known| !is_alive(known)) {
         agents.default = Some(Arc::downgrade(agent));
     }

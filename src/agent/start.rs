@@ -1,14 +1,13 @@
 //! From a checked configuration to a running tree.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{FlameOn, FlameOnGuard, Inner, registry};
-use crate::actors::parts::{Parts, Slots, TreeSettings};
+use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
+use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
 use crate::capture::clock::Clock;
 use crate::capture::core::{CaptureCore, CoreParts, Handlers};
@@ -16,13 +15,13 @@ use crate::capture::native::fork;
 use crate::capture::rules::Rules;
 use crate::config::{Config, ConfigError};
 use crate::model::counters::{Count, Counters};
-use crate::runtime::{self, AgentThreads};
+use crate::runtime::{self, AgentThreads, Command};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 use crate::shipping::adapter::BoxedAdapter;
 use crate::shipping::contained::Contained;
-use crate::shipping::outbox::{Outbox, OutboxLimits};
+use crate::shipping::outbox::{Eviction, Outbox, OutboxLimits};
 use crate::shipping::trace::{Origin, Trace, TraceBatch};
 
 /// Why an agent did not start.
@@ -54,33 +53,125 @@ impl FlameOn {
     /// # Errors
     /// When the adapter or a thread cannot be had. The host can go on with [`FlameOnGuard::disabled`].
     pub fn start(config: Config) -> Result<FlameOnGuard, StartError> {
-        fork::watch();
+        if let Err(error) = fork::watch_forks() {
+            tracing::warn!(target: "flame_on", %error, "a child of this process that is forked will not be switched off");
+        }
         for warning in config.warnings() {
             tracing::warn!(target: "flame_on", "{warning}");
         }
         if !config.capture() {
             tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
         }
-        let origin = Arc::new(Origin {
-            service: config.service().into(),
-            environment: config.environment().into(),
-            release: config.release().into(),
-        });
-        let adapter = adapter(&config, &origin)?;
-        let counters = Arc::new(Counters::default());
-        let core = CaptureCore::new(core_parts(&config, counters.clone()));
-        let outbox = outbox(&config, counters);
-        let commands = {
-            let (core, outbox, config, threads) = (core.clone(), outbox.clone(), config.clone(), AgentThreads::shared());
-            let settings = tree_settings(&config, origin);
-            let made_of = (core.clone(), threads.clone());
-            runtime::start(made_of.1, made_of.0, move |handle| {
-                parts(&config, settings, core, outbox, adapter, handle, threads)
-            })?
+        let adapter = adapter::choose(&config)?;
+        let core = CaptureCore::new(core_parts(&config));
+        let outbox = outbox(&config, core.counters.clone());
+        let made = Made {
+            finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
+            core,
+            outbox,
+            threads: Arc::default(),
         };
+        let commands = made.clone().run(&config, adapter)?;
         let is_default = config.is_process_default();
-        let inner = Arc::new(Inner { core, config: std::sync::RwLock::new(Arc::new(config)), commands, outbox });
+        let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), commands, made });
         registry::register(&inner, is_default);
         Ok(FlameOnGuard::new(FlameOn(Some(inner))))
+    }
+}
+
+/// What the handle and the actors share.
+#[derive(Clone)]
+pub(super) struct Made {
+    pub(super) core: Arc<CaptureCore>,
+    pub(super) outbox: Outbox<Trace>,
+    finalizations: Arc<Semaphore>,
+    threads: Arc<AgentThreads>,
+}
+
+impl Made {
+    fn run(
+        self,
+        config: &Config,
+        adapter: BoxedAdapter<TraceBatch>,
+    ) -> Result<tokio::sync::mpsc::Sender<Command>, StartError> {
+        let (core, threads) = (self.core.clone(), self.threads.clone());
+        let origin = origin(config);
+        let has_capture = config.capture();
+        let intensity = config.hooks().restart_intensity;
+        runtime::start(threads, core, move |handle| Parts {
+            core: self.core,
+            origin,
+            restart_policy: RestartPolicy { intensity: intensity.unwrap_or(3), ..RestartPolicy::DEFAULT },
+            has_capture,
+            outbox: self.outbox,
+            adapter: Contained::new(handle, adapter),
+            in_flight: Arc::new(Semaphore::new(1)),
+            finalizations: self.finalizations,
+            slots: Slots::default(),
+            threads: self.threads,
+        })
+    }
+
+    /// Puts a new configuration into force, as far as a running agent can.
+    pub(super) fn apply(&self, old: &Config, new: &Config) {
+        let core = &self.core;
+        core.set_rules(rules(new));
+        core.permits.set_limit(new.max_active_traces());
+        core.budget.set_max(new.max_capture_bytes() as u64);
+        core.dedupe.set_window(dedupe_window(new));
+        core.dedupe.set_max_identifiers(new.max_dedupe_identifiers());
+        self.outbox.set_limits(outbox_limits(new));
+        let (was, is) = (old.max_concurrent_finalizations(), new.max_concurrent_finalizations());
+        self.finalizations.add_permits(is.saturating_sub(was));
+        // Those that are in use are forgotten by the next reload at the latest.
+        self.finalizations.forget_permits(was.saturating_sub(is));
+    }
+}
+
+pub(super) fn origin(config: &Config) -> Arc<Origin> {
+    Arc::new(Origin {
+        service: config.service().into(),
+        environment: config.environment().into(),
+        release: config.release().into(),
+    })
+}
+
+fn core_parts(config: &Config) -> CoreParts {
+    CoreParts {
+        clock: Clock::new(),
+        counters: Arc::default(),
+        budget: CaptureBudget::new(config.max_capture_bytes() as u64),
+        permits: ActivePermits::new(config.max_active_traces()),
+        dedupe: DedupeTable::new(dedupe_window(config), config.max_dedupe_identifiers()),
+        handlers: Handlers(config.hooks().handlers.clone()),
+        rules: rules(config),
+    }
+}
+
+fn rules(config: &Config) -> Rules {
+    Rules { limits: config.limits().clone(), threshold_for_tests: config.hooks().threshold_for_tests }
+}
+
+/// Zero switches the table off.
+fn dedupe_window(config: &Config) -> Duration {
+    if config.dedupe_enabled() { config.dedupe_window() } else { Duration::ZERO }
+}
+
+fn outbox(config: &Config, counters: Arc<Counters>) -> Outbox<Trace> {
+    Outbox::new(outbox_limits(config), move |trace: Trace, reason| {
+        counters.count(match reason {
+            Eviction::Full | Eviction::TooLarge => Count::Evicted,
+            Eviction::Closed => Count::LostAtShutdown,
+        });
+        trace.give_up();
+    })
+}
+
+fn outbox_limits(config: &Config) -> OutboxLimits {
+    let at_least_one = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
+    OutboxLimits {
+        items: at_least_one(config.max_buffer_size()),
+        bytes: config.max_outbox_bytes(),
+        batch: at_least_one(config.max_batch_size()),
     }
 }

@@ -22,7 +22,8 @@ use super::scope::Scope;
 use super::trace::{SharedTrace, TraceHeader};
 use crate::model::counters::Count;
 use crate::model::event::{Capture, Decision, Metadata, StartEvent};
-use crate::model::handler::{DEFAULT_THRESHOLD, base_name, decide, default_threshold};
+use crate::model::event::base_name;
+use crate::model::handler::{OTHER_THRESHOLD, decide, default_threshold};
 use crate::model::ids::TraceId;
 use crate::safety::identifier::IdentifierKey;
 use crate::safety::permits::{Permit, Refused};
@@ -171,7 +172,8 @@ fn try_admit(
     }
     refuse_while_shut(core)?;
     let capture = ask()?;
-    let threshold = rules.threshold(name, capture.threshold_or_none(), default_threshold(name));
+    let default = default_threshold(name).unwrap_or(OTHER_THRESHOLD);
+    let threshold = rules.threshold(name, capture.threshold_or_none(), default);
     let header = header_of(name, capture, threshold);
     let permit = acquire(core, &header)?;
     let chunk = core.chunks.take().ok_or(Refusal::Counted(Count::SkippedMemory))?;

@@ -71,7 +71,6 @@ pub(crate) struct CaptureCore {
     dice: AtomicU64,
     rules: RwLock<Arc<Rules>>,
     lanes: ArrayQueue<Box<ChunkLane>>,
-    chunks_per_trace: usize,
 }
 
 /// The handlers, in the order in which they are asked.
@@ -93,8 +92,6 @@ pub(crate) struct CoreParts {
     pub(crate) dedupe: DedupeTable,
     pub(crate) handlers: Handlers,
     pub(crate) rules: Rules,
-    /// Bytes of chunks that one trace may have waiting for its session.
-    pub(crate) trace_buffer_size: usize,
 }
 
 static NEXT_AGENT: AtomicU64 = AtomicU64::new(1);
@@ -123,7 +120,6 @@ impl CaptureCore {
             dice: AtomicU64::new(parts.rules.highest_rate().0),
             rules: RwLock::new(Arc::new(parts.rules)),
             lanes: ArrayQueue::new(POOLED_LANES),
-            chunks_per_trace: (parts.trace_buffer_size / CHUNK_BYTES).max(1),
         })
     }
 
@@ -179,7 +175,11 @@ impl CaptureCore {
 
     /// An empty lane.
     pub(crate) fn take_lane(&self) -> Box<ChunkLane> {
-        self.lanes.pop().unwrap_or_else(|| Box::new(ArrayQueue::new(self.chunks_per_trace)))
+        let bytes = self.rules().limits.trace_buffer_size_bytes as u64;
+        let chunks = usize::try_from(bytes / CHUNK_BYTES).unwrap_or(usize::MAX).max(1);
+        // One of another size was made under an earlier configuration.
+        let pooled = self.lanes.pop().filter(|lane| lane.capacity() == chunks);
+        pooled.unwrap_or_else(|| Box::new(ArrayQueue::new(chunks)))
     }
 
     /// Takes back an emptied lane.

@@ -1,18 +1,15 @@
 //! What admission and recording go by, and what can change while the agent runs.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::dice::RateLimit;
-use crate::model::config::EventRules;
+use crate::model::config::Limits;
 
-/// Rates, thresholds and limits in force.
+/// The checked configuration as it is in force.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    pub(crate) sample_rate: f64,
-    pub(crate) events: EventRules,
-    pub(crate) max_events: u32,
-    pub(crate) max_stack_depth: u32,
-    pub(crate) label_numbers: bool,
+    pub(crate) limits: Arc<Limits>,
     /// A host's tests want to see every trace, whatever its handler says.
     pub(crate) threshold_for_tests: Option<Duration>,
 }
@@ -20,21 +17,22 @@ pub(crate) struct Rules {
 impl Rules {
     /// What the dice are rolled against before the event is looked at.
     pub(crate) fn highest_rate(&self) -> RateLimit {
-        RateLimit::from_rate(self.events.highest_rate(self.sample_rate))
+        RateLimit::from_rate(self.limits.events.highest_rate(self.limits.sample_rate))
     }
 
     /// The limit for the event `name`.
     pub(crate) fn rate_of(&self, name: &str) -> RateLimit {
-        RateLimit::from_rate(self.events.of(name).sample_rate.unwrap_or(self.sample_rate))
+        RateLimit::from_rate(self.limits.events.of(name).sample_rate.unwrap_or(self.limits.sample_rate))
     }
 
     /// Whether the configuration switches the event `name` off.
     pub(crate) fn is_off(&self, name: &str) -> bool {
-        !self.events.of(name).capture
+        !self.limits.events.of(name).capture
     }
 
     /// The threshold of the event `name`: what the configuration says, else `handlers`, else `default`.
     pub(crate) fn threshold(&self, name: &str, handlers: Option<Duration>, default: Duration) -> Duration {
-        self.events.of(name).threshold.or(self.threshold_for_tests).or(handlers).unwrap_or(default)
+        let own = self.limits.events.of(name).threshold;
+        own.or(self.threshold_for_tests).or(handlers).unwrap_or(default)
     }
 }

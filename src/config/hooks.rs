@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::ConfigBuilder;
-use pending::{BoxedAdapter, Decision, EventHandler, ShipperAdapter, StartEvent, TraceBatch};
+use crate::model::event::{Decision, EventHandler, StartEvent};
+use crate::shipping::adapter::{BoxedAdapter, ShipperAdapter};
+use crate::shipping::trace::TraceBatch;
 
 /// What runs beside the agent's own code.
 #[derive(Clone, Default)]
@@ -13,6 +16,10 @@ pub(crate) struct Hooks {
     pub(crate) handlers: Vec<Arc<dyn EventHandler>>,
     /// Where traces go; `None` = the server, or `local_dir`.
     pub(crate) shipper: Option<BoxedAdapter<TraceBatch>>,
+    /// For a host's tests: the threshold of every event that the configuration gives none.
+    pub(crate) threshold_for_tests: Option<Duration>,
+    /// For our own tests: restarts within five seconds before the agent gives up.
+    pub(crate) restart_intensity: Option<u32>,
 }
 
 impl fmt::Debug for Hooks {
@@ -44,36 +51,5 @@ impl ConfigBuilder {
     pub fn shipper(mut self, adapter: impl ShipperAdapter<TraceBatch>) -> Self {
         self.hooks.shipper = Some(BoxedAdapter::new(adapter));
         self
-    }
-}
-
-/// Stands for `model::event` and `shipping`: to be replaced by a `use` of theirs.
-#[allow(unreachable_pub)]
-pub(crate) mod pending {
-    use std::marker::PhantomData;
-
-    pub struct StartEvent<'a>(PhantomData<&'a ()>);
-    pub struct Decision;
-    pub trait EventHandler: Send + Sync + 'static {
-        fn handle(&self, event: &StartEvent<'_>) -> Decision;
-    }
-    impl<F: Fn(&StartEvent<'_>) -> Decision + Send + Sync + 'static> EventHandler for F {
-        fn handle(&self, event: &StartEvent<'_>) -> Decision {
-            self(event)
-        }
-    }
-
-    pub struct TraceBatch;
-    pub trait ShipperAdapter<B>: Send + Sync + 'static {}
-    pub struct BoxedAdapter<B>(PhantomData<fn(B)>);
-    impl<B> BoxedAdapter<B> {
-        pub fn new(_adapter: impl ShipperAdapter<B>) -> Self {
-            Self(PhantomData)
-        }
-    }
-    impl<B> Clone for BoxedAdapter<B> {
-        fn clone(&self) -> Self {
-            Self(PhantomData)
-        }
     }
 }

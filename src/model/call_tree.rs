@@ -82,6 +82,19 @@ impl CallTree {
         }
     }
 
+    /// Lets no new path in from now on.
+    pub(crate) fn freeze(&mut self) {
+        self.max_stacks = self.nodes.len();
+    }
+
+    /// The memory that `more` further paths can make it hold: its tables double when they are full.
+    pub(crate) fn bytes_with(&self, more: usize) -> usize {
+        let doubles = self.nodes.len().saturating_add(more) > self.nodes.capacity()
+            || self.wide.len().saturating_add(more) > self.wide.capacity();
+        let room = more.saturating_mul(size_of::<Node>() + size_of::<(u32, FrameId, u32)>());
+        self.approx_bytes().saturating_mul(1 + usize::from(doubles)).saturating_add(room)
+    }
+
     /// The child of `parent` with `frame`, added if it is new. At the limit a new path folds into `parent`,
     /// which is then returned.
     #[inline]

@@ -185,6 +185,16 @@ impl Fold {
         self.now
     }
 
+    /// Lets no new path into the tree from now on; their time stays with the nearest path that is kept.
+    pub(crate) fn freeze(&mut self) {
+        self.tree.freeze();
+    }
+
+    /// The memory that `more` further events can make it hold.
+    pub(crate) fn bytes_with(&self, more: usize) -> usize {
+        self.approx_bytes() + self.tree.bytes_with(more)
+    }
+
     /// The memory held, without the allocator's own.
     pub(crate) fn approx_bytes(&self) -> usize {
         let stack = self.stack.capacity() * size_of::<OpenFrame>();

@@ -29,6 +29,17 @@ pub(crate) struct ProfileNode {
 }
 
 impl Profile {
+    /// The memory that it takes. Names may be shared with other profiles; counting them here keeps the sum on
+    /// the safe side.
+    pub(crate) fn bytes(&self) -> usize {
+        /// The two counters before an `Arc`'s content.
+        const ARC_HEADER: usize = 2 * size_of::<usize>();
+        let names: usize = self.frames.iter().map(|name| name.len() + ARC_HEADER).sum();
+        names
+            + self.frames.capacity() * size_of::<Arc<str>>()
+            + self.nodes.capacity() * size_of::<ProfileNode>()
+    }
+
     /// The sum of all own times: the trace's duration.
     pub(crate) fn total(&self) -> Nanos {
         Nanos(self.nodes.iter().map(|node| node.own.0).sum())

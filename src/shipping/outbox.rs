@@ -46,12 +46,12 @@ type OnEvicted<T> = Box<dyn Fn(T, Eviction) + Send + Sync>;
 pub(crate) struct Outbox<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
-    limits: OutboxLimits,
     on_evicted: OnEvicted<T>,
     waiting: Mutex<Waiting<T>>,
 }
 
 struct Waiting<T> {
+    limits: OutboxLimits,
     /// The oldest first, each with its weight.
     items: VecDeque<(T, usize)>,
     /// The sum of the weights.
@@ -65,25 +65,22 @@ struct Waiting<T> {
 impl<T: Weighted> Outbox<T> {
     /// Makes an empty outbox; `on_evicted` is given each item that finds or keeps no room.
     pub(crate) fn new(limits: OutboxLimits, on_evicted: impl Fn(T, Eviction) + Send + Sync + 'static) -> Self {
-        let waiting = Waiting { items: VecDeque::new(), bytes: 0, rung: false, closed: false, doorbell: None };
-        Self(Arc::new(Inner { limits, on_evicted: Box::new(on_evicted), waiting: Mutex::new(waiting) }))
+        let waiting = Waiting { limits, items: VecDeque::new(), bytes: 0, rung: false, closed: false, doorbell: None };
+        Self(Arc::new(Inner { on_evicted: Box::new(on_evicted), waiting: Mutex::new(waiting) }))
     }
 
     /// Queues an item, evicting the oldest if there is no room. Never waits for the actor.
     pub(crate) fn push(&self, item: T) {
         let weight = item.weight_bytes();
-        if weight > self.0.limits.bytes {
-            return (self.0.on_evicted)(item, Eviction::TooLarge);
-        }
         let (evicted, ring) = {
             let mut waiting = self.lock();
-            if waiting.closed {
+            if let Some(reason) = waiting.refusal(weight) {
                 drop(waiting);
-                return (self.0.on_evicted)(item, Eviction::Closed);
+                return (self.0.on_evicted)(item, reason);
             }
             waiting.bytes = waiting.bytes.saturating_add(weight);
             waiting.items.push_back((item, weight));
-            (waiting.evict(&self.0.limits), waiting.doorbell_if_full(&self.0.limits))
+            (waiting.evict(), waiting.doorbell_if_full())
         };
         self.report(evicted);
         if let Some(ring) = ring {
@@ -106,7 +103,7 @@ impl<T: Weighted> Outbox<T> {
                 waiting.bytes = waiting.bytes.saturating_add(weight);
                 waiting.items.push_front((item, weight));
             }
-            waiting.evict(&self.0.limits)
+            waiting.evict()
         };
         self.report(evicted);
     }
@@ -120,7 +117,7 @@ impl<T: Weighted> Outbox<T> {
             // What was rung may have been a predecessor that never came.
             waiting.rung = false;
             let old = waiting.doorbell.replace(Arc::new(doorbell));
-            (old, waiting.doorbell_if_full(&self.0.limits))
+            (old, waiting.doorbell_if_full())
         };
         drop(old);
         if let Some(ring) = ring {
@@ -132,7 +129,7 @@ impl<T: Weighted> Outbox<T> {
     pub(crate) fn take_batch(&self) -> Vec<T> {
         let mut waiting = self.lock();
         waiting.rung = false;
-        let count = self.0.limits.batch.get().min(waiting.items.len());
+        let count = waiting.limits.batch.get().min(waiting.items.len());
         waiting.take(count)
     }
 
@@ -142,6 +139,22 @@ impl<T: Weighted> Outbox<T> {
         waiting.closed = true;
         let count = waiting.items.len();
         waiting.take(count)
+    }
+
+    /// Whether a batch of the full size waits.
+    pub(crate) fn has_full_batch(&self) -> bool {
+        let waiting = self.lock();
+        waiting.items.len() >= waiting.limits.batch.get()
+    }
+
+    /// Changes the bounds; what is above them is evicted now.
+    pub(crate) fn set_limits(&self, limits: OutboxLimits) {
+        let evicted = {
+            let mut waiting = self.lock();
+            waiting.limits = limits;
+            waiting.evict()
+        };
+        self.report(evicted);
     }
 
     /// Items that wait.
@@ -171,10 +184,18 @@ impl<T: Weighted> Outbox<T> {
 }
 
 impl<T> Waiting<T> {
+    /// Why an item of this weight cannot wait at all.
+    fn refusal(&self, weight: usize) -> Option<Eviction> {
+        if self.closed {
+            return Some(Eviction::Closed);
+        }
+        (weight > self.limits.bytes).then_some(Eviction::TooLarge)
+    }
+
     /// Takes the oldest items out until both bounds hold.
-    fn evict(&mut self, limits: &OutboxLimits) -> Vec<T> {
+    fn evict(&mut self) -> Vec<T> {
         let mut evicted = Vec::new();
-        while self.items.len() > limits.items.get() || self.bytes > limits.bytes {
+        while self.items.len() > self.limits.items.get() || self.bytes > self.limits.bytes {
             let Some(item) = self.pop() else { break };
             evicted.push(item);
         }
@@ -193,8 +214,8 @@ impl<T> Waiting<T> {
 
     /// The doorbell, if it is to be rung now. Half of the bytes count as a full batch as well: heavy items
     /// would otherwise push each other out before there are enough of them.
-    fn doorbell_if_full(&mut self, limits: &OutboxLimits) -> Option<Doorbell> {
-        let full = self.items.len() >= limits.batch.get() || self.bytes > limits.bytes / 2;
+    fn doorbell_if_full(&mut self) -> Option<Doorbell> {
+        let full = self.items.len() >= self.limits.batch.get() || self.bytes > self.limits.bytes / 2;
         if !full || self.rung {
             return None;
         }
@@ -214,6 +235,6 @@ impl<T> Clone for Outbox<T> {
 
 impl<T> std::fmt::Debug for Outbox<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Outbox").field("limits", &self.0.limits).finish_non_exhaustive()
+        f.debug_struct("Outbox").field("limits", &self.lock().limits).finish_non_exhaustive()
     }
 }

@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::encoding::{self, ProfileMeta};
 use super::outbox::Weighted;
+use crate::encode::collapsed;
+use crate::encode::gzip::gzip;
+use crate::encode::pprof::{self, ProfileMeta};
 use crate::model::ids::TraceId;
 use crate::model::profile::{Profile, ProfileNode};
 
@@ -38,10 +40,15 @@ pub(crate) struct TraceParts {
     pub(crate) thinned: bool,
     /// Whatever has to be held while the trace exists, such as its share of a memory budget.
     pub(crate) reservation: Option<Reservation>,
+    /// Called when the trace will not reach its destination.
+    pub(crate) on_given_up: Option<OnGivenUp>,
 }
 
 /// Something that is released when the last clone of a trace is dropped.
 pub(crate) type Reservation = Box<dyn Any + Send + Sync>;
+
+/// See [`TraceParts::on_given_up`].
+pub(crate) type OnGivenUp = Box<dyn FnOnce() + Send>;
 
 /// What a process calls itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,15 +64,17 @@ pub(crate) struct Origin {
 struct TraceData {
     parts: TraceParts,
     duration: Duration,
+    on_given_up: Mutex<Option<OnGivenUp>>,
     /// The length of the last encoding that was handed out.
     encoded: AtomicU64,
 }
 
 impl Trace {
     /// Finishes a trace. Its duration is the sum of the profile's own times.
-    pub(crate) fn new(parts: TraceParts) -> Self {
+    pub(crate) fn new(mut parts: TraceParts) -> Self {
+        let on_given_up = Mutex::new(parts.on_given_up.take());
         let duration = parts.profile.total().into();
-        Self(Arc::new(TraceData { parts, duration, encoded: AtomicU64::new(0) }))
+        Self(Arc::new(TraceData { parts, duration, on_given_up, encoded: AtomicU64::new(0) }))
     }
 
     /// The trace's id, which the error events captured in it carry as well.
@@ -130,12 +139,12 @@ impl Trace {
 
     /// The profile in pprof's format, compressed by gzip: what a `.pb.gz` file holds. As costly as [`Trace::pprof`].
     pub fn pprof_gz(&self) -> Vec<u8> {
-        self.noted(encoding::gzip(&self.encode()))
+        self.noted(gzip(&self.encode()))
     }
 
     /// The profile as lines of `path microseconds`, as flame graph tools read it.
     pub fn collapsed(&self) -> String {
-        encoding::collapsed(&self.0.parts.profile)
+        collapsed::collapsed(&self.0.parts.profile)
     }
 
     /// What the profile's comments say: service, environment and release, and `truncated` and `thinned` where
@@ -156,12 +165,13 @@ impl Trace {
     }
 
     fn encode(&self) -> Vec<u8> {
+        let comments = self.comments();
         let meta = ProfileMeta {
             time_unix_nanos: unix_nanos(self.captured_at()),
-            duration: self.duration(),
-            comments: self.comments(),
+            duration: self.0.parts.profile.total(),
+            comments: &comments,
         };
-        encoding::pprof(&self.0.parts.profile, &meta)
+        pprof::encode(&self.0.parts.profile, &meta)
     }
 
     fn noted(&self, encoding: Vec<u8>) -> Vec<u8> {
@@ -171,18 +181,20 @@ impl Trace {
     }
 }
 
+impl Trace {
+    /// Tells whoever wants to know that the trace will not reach its destination; the first call does.
+    pub(crate) fn give_up(&self) {
+        let on_given_up = self.0.on_given_up.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(tell) = on_given_up {
+            tell();
+        }
+    }
+}
+
 impl Weighted for Trace {
     fn weight_bytes(&self) -> usize {
         let TraceParts { event_name, identifier, profile, .. } = &self.0.parts;
-        // Names may be shared with other traces; counting them here keeps the sum on the safe side.
-        let names: usize = profile.frames.iter().map(|name| name.len() + ARC_HEADER).sum();
-        size_of::<TraceData>()
-            + 3 * ARC_HEADER
-            + event_name.len()
-            + identifier.len()
-            + names
-            + profile.frames.capacity() * size_of::<Arc<str>>()
-            + profile.nodes.capacity() * size_of::<ProfileNode>()
+        size_of::<TraceData>() + 3 * ARC_HEADER + event_name.len() + identifier.len() + profile.bytes()
     }
 }
 

@@ -11,7 +11,8 @@ use crate::capture::reader::LaneReader;
 use crate::capture::routes::CallStep;
 use crate::capture::trace::SharedTrace;
 use crate::model::counters::Count;
-use crate::model::fold::Fold;
+use crate::model::config::Limits;
+use crate::model::fold::{Fold, FoldLimits};
 use crate::model::frame::FrameId;
 use crate::model::time::Nanos;
 use crate::model::trace_event::{EndReason, TraceEvent};
@@ -22,8 +23,6 @@ use crate::safety::dedupe::Claim;
 const READ_AT_ONCE: usize = 64 * 512;
 /// Events folded between two looks at the memory bound.
 const BATCH: usize = 512;
-/// What one event can add to a tree at most: a node, a child link and a map entry.
-const NODE_BYTES: u64 = 64;
 
 /// What a read led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,12 +47,12 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(trace: Arc<SharedTrace>, max_stacks: usize) -> Self {
+    pub(super) fn new(trace: Arc<SharedTrace>, limits: &Limits) -> Self {
         Self {
             memory: trace.core.budget.try_reserve(0),
             trace,
             reader: LaneReader::default(),
-            fold: Fold::new(max_stacks),
+            fold: Fold::new(FoldLimits { max_stacks: limits.max_stacks, max_depth: limits.max_stack_depth }),
             names: OwnNames::default(),
             events: 0,
         }
@@ -91,7 +90,7 @@ impl Assembly {
 
     /// Makes sure that the next batch has room, or stops the tree from growing.
     fn bound_memory(&mut self) {
-        let wanted = self.fold.approx_bytes() as u64 + BATCH as u64 * NODE_BYTES;
+        let wanted = self.fold.bytes_with(BATCH) as u64;
         let has_room = self.memory.as_mut().is_some_and(|memory| {
             let more = wanted.saturating_sub(memory.bytes());
             more == 0 || memory.grow(more)
@@ -158,8 +157,8 @@ impl Assembly {
             memory: self.memory,
             claim,
             reason,
-            function_length_threshold: parts.settings.function_length_threshold,
-            origin: parts.settings.origin.clone(),
+            function_length_threshold: parts.limits().function_length_threshold,
+            origin: parts.origin.clone(),
             trace: self.trace,
         })
     }

@@ -70,7 +70,7 @@ impl FinalizeJob {
         debug_assert_eq!(profile.total(), self.duration);
         let mut memory = self.memory;
         if let Some(memory) = &mut memory {
-            let unused = memory.bytes().saturating_sub(profile.approx_bytes());
+            let unused = memory.bytes().saturating_sub(profile.bytes() as u64);
             memory.shrink(unused);
         }
         Trace::new(TraceParts {

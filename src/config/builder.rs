@@ -9,7 +9,7 @@ use super::env::Environment;
 use super::hooks::Hooks;
 use crate::model::config::keys::{key, with_keys};
 use crate::model::config::kinds::Kind;
-use crate::model::config::types::given;
+use crate::model::config::types::{given, key_doc};
 use crate::model::config::{
     Compression, ConfigError, CpuSignal, Limits, NativeCapture, Secret, Settings, UnitSettings,
 };
@@ -59,7 +59,7 @@ macro_rules! setters {
         impl ConfigBuilder {
             $(
                 $(#[doc = $doc])+
-                #[doc = concat!("\n\nKey `", stringify!($key), "`: `", stringify!($kind), " ", stringify!($spec), "`")]
+                #[doc = key_doc!($key $kind $spec $change)]
                 pub fn $name(mut self, value: given!($kind)) -> Self {
                     self.code.$key = Some(key::$key.write(converted!($kind value)));
                     self

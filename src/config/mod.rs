@@ -8,6 +8,7 @@ mod env;
 mod hooks;
 mod reload;
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests;
 
 use std::path::Path;
@@ -19,7 +20,7 @@ pub(crate) use hooks::Hooks;
 pub use reload::Reloaded;
 
 use crate::model::config::keys::with_keys;
-use crate::model::config::types::lent;
+use crate::model::config::types::{key_doc, lent};
 use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret, ServerAddress, Settings};
 
 /// A checked configuration: every value is in range. [`Config::builder`] makes one.
@@ -95,7 +96,7 @@ macro_rules! getters {
         impl Config {
             $(
                 $(#[doc = $doc])+
-                #[doc = concat!("\n\nKey `", stringify!($key), "`: `", stringify!($kind), " ", stringify!($spec), "`")]
+                #[doc = key_doc!($key $kind $spec $change)]
                 pub fn $name(&self) -> lent!($kind) {
                     self.limits.$name.lend()
                 }

@@ -14,7 +14,7 @@ fn in_binary_units(bytes: u64) -> Option<String> {
     let units = [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     units
         .iter()
-        .find(|(size, _)| bytes >= *size && bytes % size == 0)
+        .find(|(size, _)| bytes >= *size && bytes.is_multiple_of(*size))
         .map(|(size, unit)| format!("{} {unit}", bytes / size))
 }
 
@@ -55,5 +55,15 @@ fn every_key_says_what_it_means_in_a_sentence() {
     for key in KEYS {
         let text = key.docs.concat();
         assert!(text.trim().ends_with('.') && !text.contains('|'), "{}", key.name);
+    }
+}
+
+#[test]
+fn a_key_that_takes_names_says_which() {
+    for (entry, key) in entries().iter().zip(KEYS).filter(|(entry, _)| entry.description.kind == "name") {
+        for (name, _) in entry.description.edges.iter().filter(|(_, is_allowed)| *is_allowed) {
+            let name = name.as_str().expect("a name");
+            assert!(key.docs.concat().contains(&format!("`{name}`")), "{} does not say {name}", key.name);
+        }
     }
 }

@@ -15,9 +15,6 @@ const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 const TIB: u64 = 1024 * GIB;
-const HOUR_MS: u64 = 60 * 60 * 1_000;
-const DAY_MS: u64 = 24 * HOUR_MS;
-const DAY_SECONDS: u64 = DAY_MS / 1_000;
 
 /// Runs the macro `$consumer` on the table.
 macro_rules! with_keys {
@@ -54,7 +51,7 @@ macro_rules! with_keys {
             function_length_threshold => function_length_threshold: Share { default: 0.01, min: 0.005, max: 1.0 }, live;
 
             /// How long finished traces wait at most before they are sent.
-            flush_interval_ms => flush_interval: Millis { default: 5_000, min: 1, max: HOUR_MS }, live;
+            flush_interval_ms => flush_interval: Millis { default: 5_000, min: 1, max: 60 * 60 * 1_000 }, live;
             /// How many traces make a batch that is sent at once. At most `max_buffer_size`.
             max_batch_size => max_batch_size: Count { default: 50, min: 1, max: 10_000 }, live;
             /// How many finished traces may wait. When full, the oldest is evicted and counted.
@@ -63,13 +60,13 @@ macro_rules! with_keys {
             max_outbox_bytes => max_outbox_bytes: Memory { default: 32 * MIB, min: 64 * KIB, max: 64 * GIB }, live;
 
             /// How long error events wait at most before they are sent.
-            error_flush_interval_ms => error_flush_interval: Millis { default: 5_000, min: 1, max: HOUR_MS }, live;
+            error_flush_interval_ms => error_flush_interval: Millis { default: 5_000, min: 1, max: 60 * 60 * 1_000 }, live;
             /// How many error events make a batch that is sent at once. At most `max_error_buffer_size`.
             max_error_batch_size => max_error_batch_size: Count { default: 50, min: 1, max: 10_000 }, live;
             /// How many error events may wait. When full, the oldest is evicted and counted.
             max_error_buffer_size => max_error_buffer_size: Count { default: 500, min: 1, max: 1_000_000 }, live;
             /// Equal errors within this time are sent once; the others are counted. 0 switches this off.
-            error_dedupe_window_ms => error_dedupe_window: Millis { default: 5_000, min: 0, max: HOUR_MS }, live;
+            error_dedupe_window_ms => error_dedupe_window: Millis { default: 5_000, min: 0, max: 60 * 60 * 1_000 }, live;
             /// Longest text in an error event, in graphemes. What is longer is cut.
             max_string_length => max_string_length: Count { default: 2_000, min: 1, max: 1_000_000 }, live;
             /// How many breadcrumbs a context keeps: the latest.
@@ -105,7 +102,7 @@ macro_rules! with_keys {
             /// How many bytes all traces may use together. Past it, work goes untraced and is counted.
             max_capture_bytes => max_capture_bytes: Memory { default: 64 * MIB, min: 64 * KIB, max: 64 * GIB }, live;
             /// How long a trace lasts at most. Past it, it is shipped as it stands, marked as truncated.
-            max_trace_duration_ms => max_trace_duration: Millis { default: 600_000, min: 1, max: DAY_MS }, live;
+            max_trace_duration_ms => max_trace_duration: Millis { default: 600_000, min: 1, max: 24 * 60 * 60 * 1_000 }, live;
             /// How many traces are finished (filtered, named, encoded) at once.
             max_concurrent_finalizations => max_concurrent_finalizations: Count { default: 2, min: 1, max: 256 }, live;
 
@@ -113,11 +110,12 @@ macro_rules! with_keys {
             // 997 is a prime number: no lock step with work that recurs at a round rate. 10,000 samples of 0.5 µs
             // would take half a percent of a core.
             cpu_sample_hz => cpu_sample_hz: Hertz { default: 997, min: 0, max: 10_000 }, restart;
-            /// The signal that takes CPU samples.
+            /// The signal that takes CPU samples: `SIGURG`, `SIGPROF`, `SIGUSR1` or `SIGUSR2`.
             cpu_signal => cpu_signal: CpuSignals { default: CpuSignal::Urg }, restart;
             /// How many threads are sampled. Further ones run without samples.
             max_sampled_threads => max_sampled_threads: Count { default: 64, min: 1, max: 4_096 }, restart;
-            /// Whether native stacks are captured: at await sites, at wakes, and as CPU samples.
+            /// Whether native stacks are captured, at await sites, at wakes and as CPU samples: `auto` (where the
+            /// platform supports it), `on` or `off`.
             native_capture => native_capture: NativeModes { default: NativeCapture::Auto }, restart;
             /// Whether profiles keep the frames of runtimes and adapters, which are folded away otherwise.
             raw_stacks => raw_stacks: Switch { default: false }, restart;
@@ -131,7 +129,7 @@ macro_rules! with_keys {
             /// Whether at most one trace of an identifier is shipped within `dedupe_window_seconds`.
             dedupe_enabled => dedupe_enabled: Switch { default: true }, live;
             /// How long a shipped trace keeps further ones of its identifier from being shipped. They are counted.
-            dedupe_window_seconds => dedupe_window: Seconds { default: 60, min: 1, max: DAY_SECONDS }, live;
+            dedupe_window_seconds => dedupe_window: Seconds { default: 60, min: 1, max: 24 * 60 * 60 }, live;
             /// How many identifiers are remembered for this. When full, the oldest is forgotten.
             max_dedupe_identifiers => max_dedupe_identifiers: Count { default: 10_000, min: 1, max: 10_000_000 }, live;
 
@@ -139,16 +137,16 @@ macro_rules! with_keys {
             /// that. When not written: 80 % of the cgroup's limit, else of the machine's memory.
             max_memory_bytes => max_memory_bytes: AutoMemory { min: MIB, max: 1_024 * TIB }, live;
             /// How often the memory is looked at.
-            memory_check_interval_ms => memory_check_interval: Millis { default: 5_000, min: 10, max: HOUR_MS }, live;
+            memory_check_interval_ms => memory_check_interval: Millis { default: 5_000, min: 10, max: 60 * 60 * 1_000 }, live;
 
             /// How long connecting to the server may take. Past it the attempt has failed and is retried later.
-            connect_timeout_ms => connect_timeout: Millis { default: 5_000, min: 1, max: HOUR_MS }, restart;
+            connect_timeout_ms => connect_timeout: Millis { default: 5_000, min: 1, max: 60 * 60 * 1_000 }, restart;
             /// How long a request to the server may take. Past it the attempt has failed and is retried later.
-            send_timeout_ms => send_timeout: Millis { default: 10_000, min: 1, max: HOUR_MS }, restart;
+            send_timeout_ms => send_timeout: Millis { default: 10_000, min: 1, max: 60 * 60 * 1_000 }, restart;
             /// How large a request may be. Larger batches are split.
             // 4 MiB is what gRPC servers accept unless told otherwise; a message's length has 32 bits.
             max_message_bytes => max_message_bytes: Memory { default: 4 * MIB, min: 64 * KIB, max: 4 * GIB - 1 }, restart;
-            /// How requests are compressed.
+            /// How requests are compressed: `none`, `gzip` or `zstd`.
             compression => compression: Compressions { default: Compression::None }, restart;
             /// Certificates (PEM) of authorities that are trusted beside those of the system.
             ca_file => ca_file: OptionalPath {}, restart;
@@ -203,7 +201,7 @@ macro_rules! keys {
         #[expect(non_upper_case_globals, reason = "constants with the names of keys")]
         pub(crate) mod key {
             use super::super::kinds::*;
-            use super::{DAY_MS, DAY_SECONDS, GIB, HOUR_MS, KIB, MIB, TIB};
+            use super::{GIB, KIB, MIB, TIB};
 
             $($(#[doc = $doc])+ pub(crate) const $key: $kind = $kind $spec;)+
         }

@@ -66,6 +66,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

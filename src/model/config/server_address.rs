@@ -102,6 +102,7 @@ fn port_number(text: &str) -> Option<u16> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

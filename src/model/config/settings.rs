@@ -11,7 +11,7 @@ use super::keys::{key, with_keys};
 use super::kinds::{Kind, millis_rounded_up};
 use super::problem::Problem;
 use super::secret::Secret;
-use super::types::written;
+use super::types::{key_doc, written};
 
 /// The value where a running agent can take it.
 macro_rules! if_live {
@@ -48,7 +48,7 @@ macro_rules! settings {
         pub struct Settings {
             $(
                 $(#[doc = $doc])+
-                #[doc = concat!("\n\n`", stringify!($kind), " ", stringify!($spec), "`")]
+                #[doc = key_doc!($key $kind $spec $change)]
                 #[serde(skip_serializing_if = "Option::is_none")]
                 $(#[serde($serde)])?
                 pub $key: Option<written!($kind)>,

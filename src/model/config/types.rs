@@ -1,5 +1,5 @@
-//! The types of each kind in public signatures. `Kind`'s own types are the same, but a reader of the documentation
-//! should see `Duration`, not a projection of a private trait.
+//! How each kind looks in public signatures and in their documentation. `Kind`'s own types are the same, but a reader
+//! of the documentation should see `Duration`, not a projection of a private trait.
 
 /// What [`Settings`](super::Settings) holds for a kind.
 macro_rules! written {
@@ -57,4 +57,79 @@ macro_rules! lent {
     ($plain:ident) => { $crate::model::config::types::given!($plain) };
 }
 
-pub(crate) use {given, lent, written};
+/// What the table says about a key, as a paragraph for rustdoc.
+macro_rules! key_doc {
+    ($key:ident $kind:ident $spec:tt $change:ident) => {
+        concat!(
+            "\n\nKey `",
+            stringify!($key),
+            "`",
+            $crate::model::config::types::unit_doc!($kind),
+            ": ",
+            $crate::model::config::types::spec_doc!($spec),
+            $crate::model::config::types::change_doc!($change),
+        )
+    };
+}
+
+macro_rules! unit_doc {
+    (Share) => {
+        " (a share)"
+    };
+    (Memory) => {
+        " (bytes)"
+    };
+    (AutoMemory) => {
+        " (bytes)"
+    };
+    (Disk) => {
+        " (bytes)"
+    };
+    (Hertz) => {
+        " (Hz)"
+    };
+    (Millis) => {
+        " (milliseconds)"
+    };
+    (Seconds) => {
+        " (seconds)"
+    };
+    (Text) => {
+        " (1 to 200 characters on one line)"
+    };
+    (ApiKey) => {
+        " (1 to 4096 visible ASCII characters)"
+    };
+    (Names) => {
+        " (a list of names that are not empty)"
+    };
+    ($other:ident) => {
+        ""
+    };
+}
+
+macro_rules! spec_doc {
+    ({ default: $default:expr, min: $min:expr, max: $max:expr }) => {
+        concat!("`", stringify!($min), "` to `", stringify!($max), "`, default `", stringify!($default), "`.")
+    };
+    ({ min: $min:expr, max: $max:expr }) => {
+        concat!("`", stringify!($min), "` to `", stringify!($max), "`, by default not set.")
+    };
+    ({ default: $default:expr }) => {
+        concat!("default `", stringify!($default), "`.")
+    };
+    ({}) => {
+        "by default not set."
+    };
+}
+
+macro_rules! change_doc {
+    (live) => {
+        " A reload applies it."
+    };
+    (restart) => {
+        " Changing it takes a restart."
+    };
+}
+
+pub(crate) use {change_doc, given, key_doc, lent, spec_doc, unit_doc, written};

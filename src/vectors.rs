@@ -116,7 +116,9 @@ struct Names<'a> {
 impl<'a> Names<'a> {
     fn new() -> Self {
         let mut names = Self { ids: HashMap::new(), names: Vec::new() };
-        ["(other)", "SLEEP", "QUEUE", "PEER"].map(|reserved| names.id(reserved));
+        for reserved in ["(other)", "SLEEP", "QUEUE", "PEER"] {
+            names.id(reserved);
+        }
         names
     }
 

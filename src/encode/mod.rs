@@ -7,3 +7,5 @@ pub(crate) mod pprof;
 pub(crate) mod profile_filter;
 pub(crate) mod proto;
 mod protobuf;
+#[cfg(test)]
+mod test_profiles;

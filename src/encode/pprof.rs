@@ -6,6 +6,7 @@
 mod names;
 mod stack_bytes;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use self::names::Names;

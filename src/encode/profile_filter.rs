@@ -1,6 +1,7 @@
 //! Takes out what is too short to be seen in a flame graph; its time stays with the block above.
 
-use std::sync::Arc;
+#[cfg(test)]
+mod tests;
 
 use crate::model::profile::{Profile, ProfileNode};
 use crate::model::time::Nanos;
@@ -23,8 +24,7 @@ pub(crate) fn filter(profile: &Profile, threshold: Option<f64>) -> Profile {
         return profile.clone();
     }
     let least = as_double(total) * threshold.unwrap_or(DEFAULT_THRESHOLD).max(MIN_THRESHOLD);
-    let frames: Vec<Arc<str>> = profile.frames.clone();
-    Profile { nodes: keep_large(&profile.nodes, &inclusive, least), frames }
+    Profile { nodes: keep_large(&profile.nodes, &inclusive, least), frames: profile.frames.clone() }
 }
 
 fn keep_large(nodes: &[ProfileNode], inclusive: &[Nanos], least: f64) -> Vec<ProfileNode> {

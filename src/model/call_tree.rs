@@ -7,6 +7,7 @@
 
 mod into_profile;
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests;
 
 use std::collections::HashMap;

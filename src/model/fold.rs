@@ -13,6 +13,9 @@
 //! Each span between two events goes to the node on top, so the own times always sum to the duration.
 
 mod calls;
+#[cfg(test)]
+#[allow(clippy::cast_possible_truncation)]
+mod properties;
 mod sites;
 #[cfg(test)]
 mod tests;

@@ -4,11 +4,15 @@
 //! pending, so a site stays until its frame is entered again or its future is dropped. An outer future that
 //! leaves after its inner one is an ancestor of the inner one's site and adds nothing. If an inner future
 //! completes and its outer one goes on waiting, the outer one's own `Leave` makes it the site.
+//!
+//! Futures of one path are one site. Counting them was ruled out: a future polled twice in one poll (`select!` on a
+//! borrowed future, in a loop) looks like two, and the second would stay pending for ever. So when one of several
+//! equal futures completes, the sleep moves to the outer future until another of them is polled.
 
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
 
-/// Different paths at most; equal futures share one. Each `Leave` compares with all of them (64 × about 2 ns);
+/// Sites at most. Each `Leave` compares with all of them (64 × about 2 ns);
 /// past it they are replaced by their common ancestor, which is where a sleep would be shown anyway.
 const MAX_SITES: usize = 64;
 
@@ -16,13 +20,11 @@ const MAX_SITES: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct PendingSites(Vec<Site>);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Site {
     node: NodeId,
     /// What `node` was entered as: a path that found no room in the tree has its parent's node.
     frame: FrameId,
-    /// Futures that are pending here.
-    futures: u32,
 }
 
 impl PendingSites {
@@ -37,25 +39,18 @@ impl PendingSites {
 
     /// A future of this path is polled again: what it waits for is open until it leaves.
     pub(super) fn enter(&mut self, node: NodeId, frame: FrameId) {
-        if let Some(index) = self.position(node, frame) {
-            self.forget_one(index);
-        }
+        self.0.retain(|site| *site != Site { node, frame });
     }
 
     /// A future was dropped; of several sites with its frame, the latest.
     pub(super) fn abandon(&mut self, frame: FrameId) {
         if let Some(index) = self.0.iter().rposition(|site| site.frame == frame) {
-            self.forget_one(index);
+            self.0.remove(index);
         }
     }
 
     /// A future of this path is pending.
     pub(super) fn leave(&mut self, tree: &CallTree, node: NodeId, frame: FrameId) {
-        if let Some(index) = self.position(node, frame) {
-            let site = self.0.remove(index);
-            self.0.push(Site { futures: site.futures.saturating_add(1), ..site });
-            return;
-        }
         if self.0.iter().any(|site| tree.is_ancestor_or_equal(node, site.node)) {
             return;
         }
@@ -63,7 +58,7 @@ impl PendingSites {
         if self.0.len() >= MAX_SITES {
             self.collapse(tree);
         }
-        self.0.push(Site { node, frame, futures: 1 });
+        self.0.push(Site { node, frame });
     }
 
     /// Where the task waits: the one site, the common ancestor of several, else the root.
@@ -80,19 +75,7 @@ impl PendingSites {
         let node = self.common_ancestor(tree);
         self.0.clear();
         if node != NodeId::ROOT {
-            self.0.push(Site { node, frame: tree.frame(node), futures: 1 });
-        }
-    }
-
-    fn position(&self, node: NodeId, frame: FrameId) -> Option<usize> {
-        self.0.iter().rposition(|site| site.node == node && site.frame == frame)
-    }
-
-    fn forget_one(&mut self, index: usize) {
-        match self.0.get_mut(index) {
-            Some(site) if site.futures > 1 => site.futures -= 1,
-            Some(_) => drop(self.0.remove(index)),
-            None => {}
+            self.0.push(Site { node, frame: tree.frame(node) });
         }
     }
 }

@@ -6,6 +6,7 @@ mod guard;
 mod registry;
 mod start;
 
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -19,9 +20,13 @@ pub use start::StartError;
 
 use crate::capture::core::{CaptureCore, Shut};
 use crate::capture::native::fork;
-use crate::config::{Config, ConfigError, Reloaded, Settings, UnitSettings};
+use crate::config::{Config, Reloaded};
+use crate::model::config::{ConfigError, Settings, UnitSettings};
 use crate::model::counters::Stats;
 use crate::runtime::{Command, Done};
+
+/// What a blocking call waits beyond its limit for a thread that no longer answers.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// A handle to an agent. Clones are cheap and say nothing about the agent's life; once it has stopped (and for
 /// [`FlameOn::disabled`]) every method is a no-op.
@@ -164,6 +169,21 @@ impl FlameOn {
     /// Ships what is finished by now, within `limit`. Does not stop the agent.
     pub async fn flush(&self, limit: Duration) -> ShutdownReport {
         self.ask(|done| Command::Flush(limit, done)).await
+    }
+
+    /// As [`FlameOn::flush`], for code without a runtime: blocks this thread for at most about `limit`.
+    pub fn flush_blocking(&self, limit: Duration) -> ShutdownReport {
+        self.ask_blocking(limit, |done| Command::Flush(limit, done))
+    }
+
+    fn ask_blocking(&self, limit: Duration, command: impl FnOnce(Done) -> Command) -> ShutdownReport {
+        let Some(inner) = self.reachable() else { return ShutdownReport::nothing_to_do() };
+        let before = self.stats();
+        let (done, is_done) = sync_channel(1);
+        // `Err` of the send: the wait below is over.
+        let asked = inner.commands.try_send(command(Box::new(move |is_clean| drop(done.try_send(is_clean)))));
+        let is_clean = asked.is_ok() && is_done.recv_timeout(limit.saturating_add(GRACE)).unwrap_or(false);
+        self.report_since(&before, is_clean)
     }
 
     async fn ask(&self, command: impl FnOnce(Done) -> Command) -> ShutdownReport {

@@ -19,7 +19,10 @@ pub use capture::call::{CallNamed, call_named};
 pub use capture::current::current_trace_id;
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
 pub use capture::scope::{Scope, Stopper, Traced};
-pub use config::{Config, ConfigBuilder, ConfigError, Problem, Reloaded, Secret, Settings, UnitSettings};
+pub use config::{Config, ConfigBuilder, Reloaded};
+pub use model::config::{
+    Compression, ConfigError, CpuSignal, NativeCapture, Problem, Secret, ServerAddress, Settings, UnitSettings,
+};
 pub use model::counters::Stats;
 pub use model::event::{Capture, Decision, EventHandler, Metadata, StartEvent, Value};
 pub use model::handler::DefaultHandler;

@@ -131,11 +131,7 @@ fn run(
     }
 }
 
-async fn main_loop(
-    parts: Arc<Parts>,
-    mut inbox: mpsc::Receiver<Command>,
-    ready: &SyncSender<Result<(), StartError>>,
-) {
+async fn main_loop(parts: Arc<Parts>, mut inbox: mpsc::Receiver<Command>, ready: &SyncSender<Result<(), StartError>>) {
     let supervisor = match Supervisor::start(parts.clone()).await {
         Ok(supervisor) => supervisor,
         Err(error) => return drop(ready.send(Err(StartError::Tree(error.to_string().into())))),
@@ -183,12 +179,7 @@ async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
     done(timeout(limit, both).await.unwrap_or(false));
 }
 
-async fn shut_down(
-    parts: &Parts,
-    supervisor: &ActorRef<SupervisorMsg>,
-    limit: Duration,
-    done: Option<Done>,
-) {
+async fn shut_down(parts: &Parts, supervisor: &ActorRef<SupervisorMsg>, limit: Duration, done: Option<Done>) {
     parts.core.shut(Shut::NotRunning);
     // Stopping comes after shipping and takes its own, short time.
     let asked = supervisor.call(|reply| SupervisorMsg::Shutdown(limit, reply), Some(limit + CALL_LIMIT)).await;

@@ -25,6 +25,9 @@ use crate::shipping::trace::{Batch as _, Trace, TraceBatch};
 /// Time that an adapter gets to close.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 
+/// A batch is tried once.
+const FIRST_ATTEMPT: u32 = 1;
+
 /// Signals to the shipper.
 #[derive(Debug)]
 pub(crate) enum ShipperMsg {
@@ -143,7 +146,7 @@ impl State {
 async fn send(parts: &Parts, traces: Vec<Trace>, in_flight: OwnedSemaphorePermit) {
     let batch = TraceBatch::new(traces);
     let limit = parts.limits().send_timeout;
-    let context = ShipContext::new(&parts.origin, limit);
+    let context = ShipContext::new(&parts.origin, FIRST_ATTEMPT);
     let outcome = parts.adapter.send(batch.clone(), context, limit).await;
     record(parts, &batch, &outcome);
     drop(in_flight);

@@ -14,7 +14,7 @@ use super::collector::{Collector, CollectorMsg};
 use super::local_message;
 use super::memory_watcher::MemoryWatcher;
 use super::parts::{CALL_LIMIT, Parts};
-use super::restart::{Restart, RestartLog, RestartPolicy};
+use super::restart::{Restart, RestartLog};
 use super::seq_trace_router::SeqTraceRouter;
 use super::shipper::{Shipper, ShipperMsg};
 use super::slot::Slot;

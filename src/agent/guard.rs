@@ -1,7 +1,6 @@
 //! Ownership of a running agent.
 
 use std::ops::Deref;
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -12,8 +11,6 @@ use crate::runtime::Command;
 
 /// How long a drop waits for what is left to be shipped.
 const DROP_LIMIT: Duration = Duration::from_secs(2);
-/// What a blocking shutdown waits beyond its limit for a thread that no longer answers.
-const GRACE: Duration = Duration::from_secs(2);
 
 /// Owns a running agent: not `Clone`; derefs to the handle.
 ///
@@ -52,18 +49,7 @@ impl FlameOnGuard {
     /// As [`shutdown`](Self::shutdown), for code without a runtime: blocks this thread for at most about `limit`.
     pub fn shutdown_blocking(mut self, limit: Duration) -> ShutdownReport {
         self.is_stopped = true;
-        self.stop_blocking(limit)
-    }
-
-    fn stop_blocking(&self, limit: Duration) -> ShutdownReport {
-        let Some(inner) = self.handle.reachable() else { return ShutdownReport::nothing_to_do() };
-        let before = self.handle.stats();
-        let (done, is_done) = sync_channel(1);
-        // `Err` of the send: the wait below is over.
-        let command = Command::Shutdown(limit, Box::new(move |is_clean| drop(done.try_send(is_clean))));
-        let asked = inner.commands.try_send(command);
-        let is_clean = asked.is_ok() && is_done.recv_timeout(limit.saturating_add(GRACE)).unwrap_or(false);
-        self.handle.report_since(&before, is_clean)
+        self.handle.ask_blocking(limit, |done| Command::Shutdown(limit, done))
     }
 
     fn signal_stop(&self) {
@@ -91,7 +77,7 @@ impl Drop for FlameOnGuard {
         if Handle::try_current().is_ok() || is_in_agent() {
             self.signal_stop();
         } else {
-            self.stop_blocking(DROP_LIMIT);
+            self.handle.ask_blocking(DROP_LIMIT, |done| Command::Shutdown(DROP_LIMIT, done));
         }
     }
 }

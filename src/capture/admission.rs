@@ -21,8 +21,8 @@ use super::rules::Rules;
 use super::scope::Scope;
 use super::trace::{SharedTrace, TraceHeader};
 use crate::model::counters::Count;
-use crate::model::event::{Capture, Decision, Metadata, StartEvent};
 use crate::model::event::base_name;
+use crate::model::event::{Capture, Decision, Metadata, StartEvent};
 use crate::model::handler::{OTHER_THRESHOLD, decide, default_threshold};
 use crate::model::ids::TraceId;
 use crate::safety::identifier::IdentifierKey;
@@ -133,12 +133,7 @@ fn discard_panic(payload: Box<dyn Any + Send>) -> Refusal {
     Refusal::Counted(Count::HandlerPanics)
 }
 
-fn admit(
-    core: &Arc<CaptureCore>,
-    name: &str,
-    roll: Roll,
-    ask: impl FnOnce() -> Result<Capture, Refusal>,
-) -> Scope {
+fn admit(core: &Arc<CaptureCore>, name: &str, roll: Roll, ask: impl FnOnce() -> Result<Capture, Refusal>) -> Scope {
     match try_admit(core, name, roll, ask) {
         Ok(recorder) => Scope::traced(recorder),
         Err(Refusal::NotSampled) => {
@@ -191,14 +186,12 @@ fn refuse_while_shut(core: &CaptureCore) -> Result<(), Refusal> {
 }
 
 fn header_of(name: &str, capture: Capture, threshold: Duration) -> TraceHeader {
-    let is_deduplicated = capture.is_deduplicated();
-    let (event_name, identifier) = capture.into_names();
-    TraceHeader { started_by: name.into(), event_name, identifier, threshold: threshold.into(), is_deduplicated }
+    TraceHeader { started_by: name.into(), capture, threshold: threshold.into() }
 }
 
 /// The last two questions: is the identifier's window closed, and is there room?
 fn acquire(core: &CaptureCore, header: &TraceHeader) -> Result<Permit, Refusal> {
-    let key = header.is_deduplicated.then(|| IdentifierKey::of(&header.identifier));
+    let key = header.capture.is_deduplicated().then(|| IdentifierKey::of(header.capture.identifier()));
     if let Some(key) = key
         && core.dedupe.is_closed(key, core.now())
     {

@@ -47,9 +47,8 @@ pub fn call_named<T: Serialize + ?Sized, F: Future>(name: &str, form: &T, future
 #[cfg(feature = "ractor")]
 pub(crate) fn call_unlabelled<F: Future>(name: &str, future: F) -> CallNamed<F> {
     let call = with_current(|recorder| (recorder.open_call().0, recorder.shared.clone()));
-    let call = call.map(|(number, shared)| {
-        Box::new(TracedCall::new(shared, number, call_label(Some(name), None).into()))
-    });
+    let call =
+        call.map(|(number, shared)| Box::new(TracedCall::new(shared, number, call_label(Some(name), None).into())));
     CallNamed { future, call: Slot(call) }
 }
 

@@ -16,7 +16,7 @@ use crate::model::counters::Counters;
 use crate::model::event::EventHandler;
 use crate::model::time::Nanos;
 use crate::safety::budget::CaptureBudget;
-use crate::safety::cpu::CpuGate;
+use crate::safety::cpu::shed::CpuGate;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 

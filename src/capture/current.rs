@@ -25,7 +25,8 @@ pub(crate) fn with_current<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
 
 /// Puts `recorder` in force and gives back the one that was.
 pub(crate) fn replace(recorder: Option<Box<Recorder>>) -> Option<Box<Recorder>> {
-    CURRENT.try_with(|slot| slot.try_borrow_mut().ok().and_then(|mut slot| std::mem::replace(&mut *slot, recorder)))
+    CURRENT
+        .try_with(|slot| slot.try_borrow_mut().ok().and_then(|mut slot| std::mem::replace(&mut *slot, recorder)))
         .ok()
         .flatten()
 }

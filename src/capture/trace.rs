@@ -1,6 +1,5 @@
 //! The part of a running trace that its recorder, its session and its stoppers share.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,6 +10,7 @@ use super::chunk::ChunkRef;
 use super::core::{CaptureCore, InboxItem};
 use super::routes::CallMessage;
 use crate::model::counters::Count;
+use crate::model::event::Capture;
 use crate::model::ids::TraceId;
 use crate::model::time::Nanos;
 use crate::model::trace_event::EndReason;
@@ -47,11 +47,8 @@ enum Phase {
 pub(crate) struct TraceHeader {
     /// The start event's name, without its `.start`.
     pub(crate) started_by: Box<str>,
-    pub(crate) event_name: Cow<'static, str>,
-    pub(crate) identifier: String,
+    pub(crate) capture: Capture,
     pub(crate) threshold: Nanos,
-    /// Whether the dedupe window applies (not to requests without a known route).
-    pub(crate) is_deduplicated: bool,
 }
 
 /// See the module.
@@ -110,7 +107,7 @@ impl SharedTrace {
 
     /// The identifier: the one set last, else the one it was admitted with.
     pub(crate) fn identifier(&self) -> &str {
-        self.identifier.get().unwrap_or(&self.header.identifier)
+        self.identifier.get().map_or_else(|| self.header.capture.identifier(), String::as_str)
     }
 
     /// Replaces the identifier, once; a later call does nothing.
@@ -120,7 +117,7 @@ impl SharedTrace {
 
     /// Whether a shipped trace of this identifier closes its dedupe window.
     pub(crate) fn is_deduplicated(&self) -> bool {
-        self.header.is_deduplicated || self.identifier.get().is_some()
+        self.header.capture.is_deduplicated() || self.identifier.get().is_some()
     }
 
     /// What its dedupe window and its share of the permits go by.

@@ -52,4 +52,19 @@ impl ConfigBuilder {
         self.hooks.shipper = Some(BoxedAdapter::new(adapter));
         self
     }
+
+    /// For a host's tests: the threshold of every event to which the configuration gives none.
+    #[cfg(feature = "testing")]
+    pub(crate) fn threshold_for_tests(mut self, threshold: Duration) -> Self {
+        self.hooks.threshold_for_tests = Some(threshold);
+        self
+    }
+
+    /// For our own tests, which restart actors far more often than a running agent may.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn __restart_intensity(mut self, restarts: u32) -> Self {
+        self.hooks.restart_intensity = Some(restarts);
+        self
+    }
 }

@@ -35,9 +35,7 @@ impl Profile {
         /// The two counters before an `Arc`'s content.
         const ARC_HEADER: usize = 2 * size_of::<usize>();
         let names: usize = self.frames.iter().map(|name| name.len() + ARC_HEADER).sum();
-        names
-            + self.frames.capacity() * size_of::<Arc<str>>()
-            + self.nodes.capacity() * size_of::<ProfileNode>()
+        names + self.frames.capacity() * size_of::<Arc<str>>() + self.nodes.capacity() * size_of::<ProfileNode>()
     }
 
     /// The sum of all own times: the trace's duration.

@@ -1,8 +1,7 @@
-//! What keeps the agent within its bounds: the breaker, the dedupe table, permits, budgets, and the decisions about
+//! What keeps the agent within its bounds: the dedupe table, permits, budgets, and the decisions about
 //! memory and CPU. Pure code, and the few files of `/proc` and `/sys` that [`memory`] and [`cpu`] name; no tokio, no
 //! actor, no clock: the time is given.
 
-pub(crate) mod breaker;
 pub(crate) mod budget;
 pub(crate) mod cpu;
 pub(crate) mod dedupe;

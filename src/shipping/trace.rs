@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::outbox::Weighted;
@@ -48,7 +48,7 @@ pub(crate) struct TraceParts {
 pub(crate) type Reservation = Box<dyn Any + Send + Sync>;
 
 /// See [`TraceParts::on_given_up`].
-pub(crate) type OnGivenUp = Box<dyn FnOnce() + Send>;
+pub(crate) type OnGivenUp = Box<dyn FnOnce() + Send + Sync>;
 
 /// What a process calls itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use crate::capture::frame::NAMES;
 use crate::capture::reader::LaneReader;
 use crate::capture::routes::CallStep;
 use crate::capture::trace::SharedTrace;
-use crate::model::counters::Count;
 use crate::model::config::Limits;
+use crate::model::counters::Count;
 use crate::model::fold::{Fold, FoldLimits};
 use crate::model::frame::FrameId;
 use crate::model::time::Nanos;
@@ -114,19 +114,6 @@ impl Assembly {
         }
     }
 
-    /// Claims the dedupe window, where it applies. `None`: another trace has it, and this one is settled.
-    fn claim_window(&self) -> Option<Option<Claim>> {
-        if !self.trace.is_deduplicated() {
-            return Some(None);
-        }
-        let core = &self.trace.core;
-        let claim = core.dedupe.claim(self.trace.identifier_key(), core.now());
-        if claim.is_none() {
-            self.trace.settle(Count::Deduplicated);
-        }
-        claim.map(Some)
-    }
-
     /// Ends the tree and says what is left to do: nothing when the trace is not worth shipping.
     pub(super) fn finish(mut self, parts: &Parts) -> Option<FinalizeJob> {
         self.take_calls();
@@ -148,7 +135,7 @@ impl Assembly {
             self.trace.settle(Count::BelowThreshold);
             return None;
         }
-        let claim = self.claim_window()?;
+        let claim = claim_window(&self.trace)?;
         Some(FinalizeJob {
             captured_at: SystemTime::now().checked_sub(age.into()).unwrap_or(SystemTime::UNIX_EPOCH),
             duration: finished.duration,
@@ -162,6 +149,19 @@ impl Assembly {
             trace: self.trace,
         })
     }
+}
+
+/// Claims the dedupe window, where it applies. `None`: another trace has it, and this one is settled.
+fn claim_window(trace: &SharedTrace) -> Option<Option<Claim>> {
+    if !trace.is_deduplicated() {
+        return Some(None);
+    }
+    let core = &trace.core;
+    let claim = core.dedupe.claim(trace.identifier_key(), core.now());
+    if claim.is_none() {
+        trace.settle(Count::Deduplicated);
+    }
+    claim.map(Some)
 }
 
 /// Frames of one trace alone: its call labels.

@@ -64,7 +64,7 @@ async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Trace> {
 impl FinalizeJob {
     fn build(self) -> Trace {
         let header = &self.trace.header;
-        let root = format!("{} {}", header.event_name, self.trace.identifier());
+        let root = format!("{} {}", header.capture.event_name(), self.trace.identifier());
         let profile = self.tree.into_profile(&root, |frame| self.names.name(frame));
         let profile = filter(&profile, Some(self.function_length_threshold));
         debug_assert_eq!(profile.total(), self.duration);
@@ -75,7 +75,7 @@ impl FinalizeJob {
         }
         Trace::new(TraceParts {
             id: self.trace.id,
-            event_name: (&*header.event_name).into(),
+            event_name: header.capture.event_name().into(),
             identifier: self.trace.identifier().into(),
             captured_at: self.captured_at,
             profile,

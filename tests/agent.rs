@@ -1,0 +1,49 @@
+//! The agent as a user sees it.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+
+use std::time::Duration;
+
+use flame_on::testing::TestAgent;
+use flame_on::{FrameExt, Trace, frame, in_frame};
+
+fn assert_conserved(trace: &Trace) {
+    let sum: Duration = trace.paths().map(|(_, own)| own).sum();
+    assert_eq!(sum, trace.duration(), "{trace:?}");
+}
+
+#[test]
+fn synchronous_work_is_traced_without_a_runtime() {
+    let agent = TestAgent::start().unwrap();
+    agent.unit("shop.batch", || "nightly").in_scope(|| {
+        frame!("load");
+        in_frame("parse", || std::hint::black_box(1));
+    });
+    let traces = agent.traces_blocking();
+    let [trace] = &traces[..] else { panic!("{traces:?} {:?}", agent.stats()) };
+    assert_eq!((trace.event_name(), trace.identifier()), ("shop.batch", "nightly"));
+    assert_conserved(trace);
+    println!("{}", trace.collapsed());
+    assert_eq!(agent.active_traces(), 0);
+}
+
+#[tokio::test]
+async fn an_await_is_a_sleep_under_its_frame_and_a_call_explains_it() {
+    let agent = TestAgent::start().unwrap();
+    agent
+        .unit("shop.order", || "buy")
+        .run(async {
+            tokio::time::sleep(Duration::from_millis(5)).in_frame("warm_up").await;
+            let (tx, rx) = tokio::sync::oneshot::channel();
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(5));
+                tx.send(7).ok();
+            });
+            flame_on::call_named("postgres", &("query", "select 1"), rx).in_frame("load").await.unwrap();
+        })
+        .await;
+    let traces = agent.traces().await;
+    let [trace] = &traces[..] else { panic!("{traces:?} {:?}", agent.stats()) };
+    println!("{}", trace.collapsed());
+    assert_conserved(trace);
+    assert!(trace.contains("SLEEP") && trace.contains("warm_up") && trace.contains("CALL postgres"));
+}

@@ -1,0 +1,175 @@
+//! The shop: a few endpoints that spend their time in different ways.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use axum::{Router, routing::get};
+use flame_on::{FlameOn, FrameExt as _, frame};
+use futures::StreamExt as _;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// A running shop.
+pub struct Shop {
+    pub address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<std::io::Result<()>>,
+    prices: ActorRef<Price>,
+}
+
+/// Starts the shop on a free port of the loopback interface.
+pub async fn start(flame_on: &FlameOn) -> anyhow::Result<Shop> {
+    let (prices, _) = Actor::spawn(None, PriceActor, ()).await?;
+    let app = Router::new()
+        .route("/orders/{id}", get(show_order))
+        .route("/search", get(search))
+        .route("/report", get(report))
+        .route("/export", get(export))
+        .route("/health", get(|| async { "ok" }))
+        // The one line that traces the service.
+        .layer(flame_on.layer())
+        .with_state(prices.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(async move {
+        axum::serve(listener, app)
+            .with_graceful_shutdown(async {
+                // `Err`: the shop was dropped, which stops it too.
+                stopped.await.ok();
+            })
+            .await
+    });
+    Ok(Shop { address, stop, server, prices })
+}
+
+impl Shop {
+    /// Stops the server and its actor.
+    pub async fn stop(self) {
+        self.stop.send(()).ok();
+        self.server.await.ok();
+        self.prices.stop(None);
+    }
+}
+
+/// What the actor that knows the prices is asked.
+pub enum Price {
+    Of(u64, RpcReplyPort<u64>),
+}
+
+struct PriceActor;
+
+impl Actor for PriceActor {
+    type Msg = Price;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Price>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle(&self, _: ActorRef<Price>, message: Price, (): &mut ()) -> Result<(), ActorProcessingErr> {
+        let Price::Of(sku, reply) = message;
+        sleep(Duration::from_millis(25)).await;
+        // `Err`: the caller has given up.
+        reply.send(100 + sku % 7).ok();
+        Ok(())
+    }
+}
+
+/// Several awaits, one after the other, and a call to an actor.
+async fn show_order(State(prices): State<ActorRef<Price>>, Path(id): Path<u64>) -> Response {
+    check_session().in_frame("shop::check_session").await;
+    let order = load_order(id).in_frame("shop::load_order").await;
+    let limit = Duration::from_secs(1);
+    match flame_on::call!(prices, Price::Of, limit, order.sku).await {
+        Ok(price) => render_order(&order, price).into_response(),
+        Err(error) => (axum::http::StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    }
+}
+
+struct Order {
+    id: u64,
+    sku: u64,
+}
+
+async fn check_session() {
+    sleep(Duration::from_millis(4)).await;
+}
+
+async fn load_order(id: u64) -> Order {
+    let query = ("query", "select sku from orders where id = $1", id);
+    flame_on::call_named("postgres", &query, sleep(Duration::from_millis(12))).await;
+    Order { id, sku: id * 31 }
+}
+
+fn render_order(order: &Order, price: u64) -> String {
+    frame!("shop::render_order");
+    let lines = (0..40).map(|line| format!("{line}: order {} costs {price}\n", order.id));
+    burn(Duration::from_millis(3));
+    lines.collect()
+}
+
+/// Three awaits at once: the sleep belongs to what encloses them.
+async fn search() -> String {
+    let (stock, reviews, ads) = tokio::join!(
+        backend("stock", 30).in_frame("shop::stock"),
+        backend("reviews", 18).in_frame("shop::reviews"),
+        backend("ads", 9).in_frame("shop::ads"),
+    );
+    format!("{stock} {reviews} {ads}")
+}
+
+async fn backend(name: &'static str, millis: u64) -> &'static str {
+    sleep(Duration::from_millis(millis)).await;
+    burn(Duration::from_millis(2));
+    name
+}
+
+/// Work on the CPU, in functions of different weight.
+async fn report() -> String {
+    frame!("shop::report");
+    sum_up();
+    draw_chart();
+    "done".into()
+}
+
+fn sum_up() {
+    frame!("shop::sum_up");
+    burn(Duration::from_millis(20));
+}
+
+fn draw_chart() {
+    frame!("shop::draw_chart");
+    burn(Duration::from_millis(5));
+    compress();
+}
+
+fn compress() {
+    frame!("shop::compress");
+    burn(Duration::from_millis(10));
+}
+
+/// A body in pieces, for a client that takes its time.
+async fn export() -> Response {
+    let rows = futures::stream::iter(0..4_u32).then(|row| async move {
+        sleep(Duration::from_millis(5)).await;
+        Ok::<_, std::io::Error>(format!("{row};").repeat(64 * 1024))
+    });
+    Body::from_stream(rows).into_response()
+}
+
+/// Keeps a core busy.
+fn burn(time: Duration) {
+    let start = std::time::Instant::now();
+    let mut value = 1_u64;
+    while start.elapsed() < time {
+        value = std::hint::black_box(value.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+    }
+}

@@ -6,11 +6,12 @@
 pub(crate) mod adapter;
 pub(crate) mod contained;
 mod encoding;
+#[cfg(feature = "grpc")]
+pub(crate) mod grpc;
 #[cfg(feature = "local")]
 pub(crate) mod local;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod memory;
 pub(crate) mod outbox;
-pub(crate) mod proto;
 pub(crate) mod ship_error;
 pub(crate) mod trace;

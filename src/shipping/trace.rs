@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use super::encoding::{self, ProfileMeta};
+use super::encoding::collapsed;
+use super::encoding::gzip::gzip;
+use super::encoding::pprof::{self, ProfileMeta};
 use super::outbox::Weighted;
 use crate::model::ids::TraceId;
 use crate::model::profile::{Profile, ProfileNode};
@@ -108,8 +110,7 @@ impl Trace {
     /// The own times sum to the duration. In a name, `;` is shown as `:` and a line break as a space.
     /// The text is owned and made one path at a time: all paths of a deep trace are far larger than the trace.
     pub fn paths(&self) -> impl Iterator<Item = (String, Duration)> {
-        let profile = &self.0.parts.profile;
-        profile.nodes.iter().filter(|node| node.own.0 > 0).map(|node| (joined(profile, node), node.own.into()))
+        collapsed::paths(&self.0.parts.profile).map(|(path, own)| (path, own.into()))
     }
 
     /// Whether a frame has this name, or begins with it and a space (so `CALL postgres` finds the call
@@ -130,12 +131,12 @@ impl Trace {
 
     /// The profile in pprof's format, compressed by gzip: what a `.pb.gz` file holds. As costly as [`Trace::pprof`].
     pub fn pprof_gz(&self) -> Vec<u8> {
-        self.noted(encoding::gzip(&self.encode()))
+        self.noted(gzip(&self.encode()))
     }
 
     /// The profile as lines of `path microseconds`, as flame graph tools read it.
     pub fn collapsed(&self) -> String {
-        encoding::collapsed(&self.0.parts.profile)
+        collapsed::collapsed(&self.0.parts.profile)
     }
 
     /// What the profile's comments say: service, environment and release, and `truncated` and `thinned` where
@@ -156,12 +157,13 @@ impl Trace {
     }
 
     fn encode(&self) -> Vec<u8> {
+        let comments = self.comments();
         let meta = ProfileMeta {
             time_unix_nanos: unix_nanos(self.captured_at()),
-            duration: self.duration(),
-            comments: self.comments(),
+            duration: self.duration().into(),
+            comments: &comments,
         };
-        encoding::pprof(&self.0.parts.profile, &meta)
+        pprof::encode(&self.0.parts.profile, &meta)
     }
 
     fn noted(&self, encoding: Vec<u8>) -> Vec<u8> {
@@ -251,24 +253,4 @@ fn unix_nanos(time: SystemTime) -> i64 {
 
 fn name_of<'a>(profile: &'a Profile, node: &ProfileNode) -> Option<&'a str> {
     profile.frames.get(usize::try_from(node.frame).ok()?).map(|name| &**name)
-}
-
-/// The path of `node`, root to leaf.
-fn joined(profile: &Profile, node: &ProfileNode) -> String {
-    let parent = |node: &&ProfileNode| profile.nodes.get(usize::try_from(node.parent).ok()?);
-    let mut names =
-        std::iter::successors(Some(node), parent).filter_map(|node| name_of(profile, node)).collect::<Vec<_>>();
-    names.reverse();
-    let mut path = String::with_capacity(names.iter().map(|name| name.len() + 1).sum());
-    for name in names {
-        if !path.is_empty() {
-            path.push(';');
-        }
-        path.extend(name.chars().map(|c| match c {
-            ';' => ':',
-            '\n' | '\r' => ' ',
-            c => c,
-        }));
-    }
-    path
 }

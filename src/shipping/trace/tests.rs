@@ -8,7 +8,7 @@ use prost::Message as _;
 use super::*;
 use crate::model::profile::NO_PARENT;
 use crate::model::time::Nanos;
-use crate::shipping::proto::perftools::profiles as pb;
+use crate::shipping::encoding::proto::perftools::profiles as pb;
 
 /// A root with `load` and a `SLEEP` under it that explains itself by a call; 6,001,500 ns in all.
 pub(crate) fn profile() -> Profile {

@@ -28,6 +28,9 @@ pub use model::event::{Capture, Decision, EventHandler, Metadata, StartEvent, Va
 pub use model::handler::DefaultHandler;
 pub use model::ids::TraceId;
 pub use shipping::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
+#[cfg(feature = "__server")]
+#[doc(hidden)]
+pub use shipping::grpc::server;
 pub use shipping::ship_error::ShipError;
 pub use shipping::trace::{Trace, TraceBatch};
 

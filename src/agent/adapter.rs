@@ -32,8 +32,42 @@ fn local(_: &Config) -> Result<BoxedAdapter<TraceBatch>, StartError> {
 }
 
 #[cfg(feature = "grpc")]
-fn grpc(_config: &Config) -> Result<BoxedAdapter<TraceBatch>, StartError> {
-    Err(StartError::Shipper("grpc comes".into()))
+fn grpc(config: &Config) -> Result<BoxedAdapter<TraceBatch>, StartError> {
+    use crate::shipping::grpc::GrpcAdapter;
+    use crate::shipping::grpc::settings::{ApiKey, GrpcSettings};
+
+    let server = config.server_url();
+    let settings = GrpcSettings {
+        host: server.host().to_owned(),
+        port: server.port(),
+        api_key: config.api_key().map(|key| ApiKey::new(key.expose())),
+        use_ssl: config.use_ssl(),
+        connect_timeout: config.connect_timeout(),
+        send_timeout: config.send_timeout(),
+        tls: tls(config)?,
+    };
+    let adapter = GrpcAdapter::new(settings).map_err(|error| StartError::Shipper(error.to_string()))?;
+    Ok(BoxedAdapter::new(adapter))
+}
+
+#[cfg(feature = "grpc")]
+fn tls(config: &Config) -> Result<crate::shipping::grpc::settings::TlsSettings, StartError> {
+    use crate::shipping::grpc::settings::{ClientCertificate, TlsSettings};
+
+    let read = |key: &str, path: Option<&std::path::Path>| {
+        let read = |path: &std::path::Path| {
+            std::fs::read(path).map_err(|error| StartError::Shipper(format!("{key} = {}: {error}", path.display())))
+        };
+        path.map(read).transpose()
+    };
+    let certificate = read("client_cert_file", config.client_cert_file())?;
+    let key = read("client_key_file", config.client_key_file())?;
+    Ok(TlsSettings {
+        ca: read("ca_file", config.ca_file())?,
+        // The configuration has made sure that both are given or none.
+        client: certificate.zip(key).map(|(certificate, key)| ClientCertificate { certificate, key }),
+        server_name: config.tls_server_name().map(str::to_owned),
+    })
 }
 
 #[cfg(not(feature = "grpc"))]

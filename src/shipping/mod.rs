@@ -5,6 +5,8 @@
 
 pub(crate) mod adapter;
 pub(crate) mod contained;
+#[cfg(feature = "grpc")]
+pub(crate) mod grpc;
 #[cfg(feature = "local")]
 pub(crate) mod local;
 #[cfg(any(test, feature = "testing"))]

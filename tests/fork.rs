@@ -1,6 +1,6 @@
 //! After a fork without exec the child is off. A binary of its own, with one test: the mark is the whole process's.
 #![cfg(all(unix, feature = "testing"))]
-#![allow(missing_docs, clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Command;
 use std::sync::Mutex;

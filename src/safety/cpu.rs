@@ -41,10 +41,10 @@ pub(crate) fn thread_cpu_time(root: &SystemRoot, thread: ThreadNumber) -> Result
     from_schedstat(file("schedstat")).or_else(|_| from_stat(file("stat")))
 }
 
-/// The first of its three numbers.
+/// The first of its three numbers. Zero is no answer: kernels that keep no such statistics write `0 0 0`.
 fn from_schedstat(path: PathBuf) -> Result<Nanos, SystemUnknown> {
     let text = read_file(&path)?;
-    let nanos = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    let nanos = text.split_whitespace().next().and_then(|number| number.parse().ok()).filter(|&nanos| nanos != 0);
     nanos.map(Nanos).ok_or(SystemUnknown::NoField { path, field: "run time" })
 }
 

@@ -29,6 +29,12 @@ fn without_schedstat_it_comes_from_stat_whatever_the_threads_name_is() {
 }
 
 #[test]
+fn a_kernel_that_keeps_no_statistics_is_not_taken_for_an_idle_thread() {
+    let (_dir, root) = task_with(&[("schedstat", "0 0 0\n"), ("stat", STAT)]);
+    assert_eq!(thread_cpu_time(&root, THREAD).unwrap(), Nanos(1_680_000_000));
+}
+
+#[test]
 fn a_thread_that_has_ended_or_an_odd_file_is_an_error() {
     let (_dir, root) = task_with(&[]);
     assert!(matches!(thread_cpu_time(&root, THREAD), Err(SystemUnknown::Unreadable { .. })));

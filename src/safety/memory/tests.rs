@@ -52,7 +52,7 @@ fn a_field_that_is_no_number_is_not_taken_for_zero() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn memory_that_this_process_writes_is_counted_and_a_file_it_maps_is_not() {
+fn memory_that_this_process_writes_is_counted() {
     let root = SystemRoot::host().unwrap();
     let before = resident_anonymous(&root).unwrap();
     let written = std::hint::black_box(vec![1_u8; 64 << 20]);

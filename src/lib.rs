@@ -44,6 +44,14 @@ pub mod __private {
     pub use crate::model::call_form;
 }
 
+/// Not public: an ingest server in this process, for the demo and the tests.
+#[cfg(feature = "__server")]
+#[doc(hidden)]
+pub mod __server {
+    pub use crate::encode::proto::perftools::profiles;
+    pub use crate::shipping::grpc::server::{Answer, IngestServer, Received, ReceivedTrace};
+}
+
 /// Not public: what `tests/golden.rs` drives.
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]

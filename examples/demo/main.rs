@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
     anyhow::ensure!(report.within_deadline, "the traces were not shipped in time: {stats:?}");
     flame_on.shutdown(Duration::from_secs(5)).await;
 
-    let traces = server.stop().await;
+    let traces: Vec<_> = server.stop().await.into_iter().flat_map(|batch| batch.traces).collect();
     anyhow::ensure!(!traces.is_empty(), "the server has received nothing: {stats:?}");
     println!(
         "{} requests were traced: {} shipped, {} below {THRESHOLD:?}, {} deduplicated (one trace an endpoint a minute).\n",

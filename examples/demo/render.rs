@@ -24,8 +24,8 @@ pub fn write_all(traces: &[ReceivedTrace], directory: &Path) -> anyhow::Result<(
         let stacks = stacks_of(&trace.profile)?;
         let total: i64 = stacks.iter().map(|stack| stack.micros).sum();
         let measured = trace.profile.duration_nanos / 1_000;
-        anyhow::ensure!(total == measured, "{}: the parts sum to {total} µs of {measured}", trace.event_identifier);
-        let file = directory.join(file_name(&trace.event_identifier));
+        anyhow::ensure!(total == measured, "{}: the parts sum to {total} µs of {measured}", trace.identifier);
+        let file = directory.join(file_name(&trace.identifier));
         write_profile(&trace.profile, &file.with_extension("pb.gz"))?;
         write_svg(trace, &stacks, &file.with_extension("svg"))?;
         print_row(trace, &stacks, total, &file);
@@ -65,7 +65,7 @@ fn write_svg(trace: &ReceivedTrace, stacks: &[Stack<'_>], file: &Path) -> anyhow
     };
     let lines: Vec<_> = stacks.iter().map(line).collect();
     let mut options = flamegraph::Options::default();
-    options.title = trace.event_identifier.clone();
+    options.title = trace.identifier.clone();
     options.count_name = "µs".into();
     options.min_width = 0.0;
     flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), fs::File::create(file)?)?;
@@ -81,7 +81,7 @@ fn print_row(trace: &ReceivedTrace, stacks: &[Stack<'_>], total: i64, file: &Pat
     let is_waiting = |stack: &Stack<'_>| stack.frames.iter().any(|frame| matches!(*frame, "SLEEP" | "PEER"));
     println!(
         "{:<28} {:>9.1} {:>7} {:>7} {:>7}  {}.{{svg,pb.gz}}",
-        trace.event_identifier,
+        trace.identifier,
         total as f64 / 1_000.0,
         share(&|stack| !is_waiting(stack)),
         share(&|stack| is_waiting(stack) && !is_call(stack)),

@@ -117,8 +117,7 @@ impl Trace {
     /// The own times sum to the duration. In a name, `;` is shown as `:` and a line break as a space.
     /// The text is owned and made one path at a time: all paths of a deep trace are far larger than the trace.
     pub fn paths(&self) -> impl Iterator<Item = (String, Duration)> {
-        let profile = &self.0.parts.profile;
-        profile.nodes.iter().filter(|node| node.own.0 > 0).map(|node| (joined(profile, node), node.own.into()))
+        collapsed::paths(&self.0.parts.profile).map(|(path, own)| (path, own.into()))
     }
 
     /// Whether a frame has this name, or begins with it and a space (so `CALL postgres` finds the call

@@ -17,7 +17,7 @@ use tonic::{Code, Request, Response, Status};
 
 use crate::encode::proto::flame_on::flame_on_ingest_server::{FlameOnIngest, FlameOnIngestServer};
 use crate::encode::proto::flame_on::{IngestRequest, IngestResponse};
-pub use crate::encode::proto::perftools::profiles::Profile;
+use crate::encode::proto::perftools::profiles::Profile;
 
 /// Bytes of a request at most; tonic's default of 4 MiB is a limit to be tested against, not one of this server.
 const MAX_REQUEST: usize = 64 << 20;

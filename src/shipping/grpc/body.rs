@@ -53,6 +53,7 @@ fn put_header(request: &mut BytesMut, key: u8, length: usize) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use prost::Message as _;
 

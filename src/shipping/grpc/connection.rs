@@ -94,7 +94,8 @@ impl Connection {
 
     /// Gives the channel up; a later call opens a new one.
     pub(super) fn close(&self) {
-        drop(lock(&self.live).take());
+        let live = lock(&self.live).take();
+        drop(live);
     }
 
     async fn try_twice<R>(&self, path: &'static str, message: Bytes) -> Result<R, ShipError>

@@ -96,8 +96,8 @@ pub(crate) enum GrpcSetupError {
     /// The key has characters that no header can carry. Does not say which key.
     #[error("api_key holds characters that an HTTP header cannot carry")]
     BadKey,
-    /// A certificate or key that cannot be read.
-    #[error("ca_file, client_cert_file or client_key_file: {reason}")]
+    /// Certificates or a key, the system's or configured ones, that cannot be read.
+    #[error("TLS cannot be set up: {reason} (see ca_file, client_cert_file and client_key_file)")]
     BadTls {
         /// What is wrong.
         reason: String,
@@ -105,6 +105,7 @@ pub(crate) enum GrpcSetupError {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -82,6 +82,7 @@ fn retry_info(details: &[u8]) -> Option<Duration> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

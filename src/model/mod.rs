@@ -4,6 +4,7 @@ pub(crate) mod call_tree;
 pub(crate) mod counters;
 pub(crate) mod fold;
 pub(crate) mod frame;
+pub(crate) mod frame_hash;
 pub(crate) mod ids;
 pub(crate) mod profile;
 pub(crate) mod time;

@@ -17,7 +17,7 @@ use super::frame_hash::IdMap;
 use super::time::Nanos;
 
 /// Children that are searched one by one; with more, they are found in [`CallTree::wide`]. A miss walks the whole
-/// ring (about 1 ns a child in cache), a look-up in the map costs about as much as 16 of them.
+/// ring; 17 nodes of 32 bytes are 9 cache lines, about where a look-up in the map becomes the cheaper way.
 const RING_MAX: u32 = 16;
 
 /// Stands where there is no node.

@@ -1,5 +1,4 @@
 //! FlameOn.
-#![allow(dead_code)]
 
 mod actors;
 mod agent;

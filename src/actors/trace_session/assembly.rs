@@ -60,6 +60,8 @@ impl Assembly {
 
     /// Reads what has been written, up to a bound.
     pub(super) fn read(&mut self) -> Progress {
+        // Each time, and not only at the end: what waits is bounded, and a trace may make more calls than that.
+        self.take_calls();
         // Looked at first: all that was written before the end is in the lane by now.
         let ended = self.trace.ended();
         let end_raw = ended.map_or(u64::MAX, |(raw, _)| raw);

@@ -60,6 +60,9 @@ impl FlameOn {
         for warning in config.warnings() {
             tracing::warn!(target: "flame_on", "{warning}");
         }
+        for key in config.keys_without_effect() {
+            tracing::warn!(target: "flame_on", "`{key}` is set, but has no effect in this version of FlameOn");
+        }
         if !config.capture() {
             tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
         }

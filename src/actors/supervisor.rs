@@ -188,6 +188,8 @@ impl State {
 
     /// Traces that no session will read any more.
     fn settle_inbox(&self) {
+        // Closed first: a trace that stayed in it would hold the core, and the core it.
+        self.parts.core.inbox.close();
         for item in self.parts.core.inbox.drain() {
             let (InboxItem::Started(trace) | InboxItem::Ready(trace)) = item;
             trace.settle(Count::LostAtShutdown);

@@ -123,15 +123,16 @@ impl Assembly {
         let (end_raw, reason) = self.trace.ended().unwrap_or((core.clock.raw(), EndReason::Truncated));
         let age = core.clock.between(self.trace.started_raw, core.clock.raw());
         let finished = self.fold.finish(core.clock.between(self.trace.started_raw, end_raw));
+        if self.events == 0 {
+            // Not even one poll began, whoever ended it.
+            self.trace.settle(Count::NeverRun);
+            return None;
+        }
         self.trace.count_end(reason);
         core.counters.add(Count::Events, self.events);
         core.counters.add(Count::FoldedPaths, finished.folded_paths);
         core.counters.add(Count::ClampedNanos, finished.clamped.0);
         core.counters.add(Count::CallsDropped, finished.calls_dropped);
-        if self.events == 0 && reason == EndReason::Cancelled {
-            self.trace.settle(Count::NeverRun);
-            return None;
-        }
         let measured: Nanos = finished.duration.saturating_sub(finished.peer);
         if measured < self.trace.header.threshold {
             self.trace.settle(Count::BelowThreshold);

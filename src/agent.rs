@@ -176,6 +176,16 @@ impl FlameOn {
         self.ask_blocking(limit, |done| Command::Flush(limit, done))
     }
 
+    /// Makes one of the agent's actors fail, for our own tests; blocks until it has been told to. `actor` is
+    /// `memory_watcher`, `router`, `shipper`, `sessions`, `collector` or `a_session`, which are killed, or
+    /// `a_session_panics`, where a session's handler panics. False when no such actor is alive now.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn __kill(&self, actor: &str) -> bool {
+        self.ask_blocking(GRACE, |done| Command::Fail(actor.to_owned(), done)).within_deadline
+            && self.reachable().is_some()
+    }
+
     fn ask_blocking(&self, limit: Duration, command: impl FnOnce(Done) -> Command) -> ShutdownReport {
         let Some(inner) = self.reachable() else { return ShutdownReport::nothing_to_do() };
         let before = self.stats();

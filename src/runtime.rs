@@ -42,6 +42,9 @@ pub(crate) enum Command {
     Flush(Duration, Done),
     /// The same of everything, then stop.
     Shutdown(Duration, Done),
+    /// Make the named actor fail.
+    #[cfg(feature = "testing")]
+    Fail(String, Done),
 }
 
 /// Told once whether everything was done within the limit. A closure, because some wait for it in a future
@@ -148,6 +151,11 @@ async fn main_loop(parts: Arc<Parts>, mut inbox: mpsc::Receiver<Command>, ready:
             Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
             Command::Shutdown(limit, done) => {
                 return shut_down(&parts, &supervisor, limit, Some(done)).await;
+            }
+            #[cfg(feature = "testing")]
+            Command::Fail(actor, done) => {
+                let parts = parts.clone();
+                tokio::spawn(async move { done(crate::actors::testing::fail(&parts, &actor).await) });
             }
         }
     }

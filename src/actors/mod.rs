@@ -21,6 +21,8 @@ pub(crate) mod seq_trace_router;
 pub(crate) mod shipper;
 pub(crate) mod slot;
 pub(crate) mod supervisor;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 pub(crate) mod trace_session;
 pub(crate) mod trace_session_supervisor;
 

@@ -36,6 +36,9 @@ pub(crate) enum TraceSessionMsg {
     CallsDelivered,
     /// Cast by the finalisation as its last act.
     Finalized,
+    /// Cast by tests: the handler panics.
+    #[cfg(feature = "testing")]
+    Panic,
 }
 local_message!(TraceSessionMsg);
 
@@ -109,6 +112,9 @@ impl TraceSession {
             TraceSessionMsg::Cut => state.cut(&myself),
             TraceSessionMsg::CallsDelivered => state.finish(&myself),
             TraceSessionMsg::Finalized => myself.stop(None),
+            #[cfg(feature = "testing")]
+            #[expect(clippy::panic, reason = "what the message is for")]
+            TraceSessionMsg::Panic => panic!("a session was told to panic"),
         }
         Ok(())
     }

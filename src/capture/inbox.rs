@@ -19,6 +19,8 @@ pub(crate) struct Inbox<T> {
     queue: ArrayQueue<T>,
     /// Set from the first push until the next drain, so a burst rings once.
     rung: AtomicBool,
+    /// Nobody drains any more.
+    closed: AtomicBool,
     bell: Notify,
     /// Rings that must not wait for [`COALESCE`].
     urgent: Notify,
@@ -29,6 +31,7 @@ impl<T> Inbox<T> {
         Arc::new(Self {
             queue: ArrayQueue::new(capacity.max(1)),
             rung: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             bell: Notify::new(),
             urgent: Notify::new(),
         })
@@ -40,7 +43,15 @@ impl<T> Inbox<T> {
             // The agent's thread stayed in the parent, and the wake would reach the parent's.
             return Err(item);
         }
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(item);
+        }
         self.queue.push(item)?;
+        // Between the look and the push it may have been closed, and what is queued may own this inbox.
+        if self.closed.load(Ordering::SeqCst) {
+            while self.queue.pop().is_some() {}
+            return Ok(());
+        }
         // SeqCst, as in `open`: either this push sees the flag that `open` cleared and rings, or the drain
         // that follows `open` sees this item.
         if !self.rung.swap(true, Ordering::SeqCst) {
@@ -68,6 +79,12 @@ impl<T> Inbox<T> {
         std::iter::from_fn(|| self.queue.pop()).take(self.queue.capacity())
     }
 
+    /// Refuses what comes from now on, and gives what is queued.
+    pub(crate) fn close(&self) -> impl Iterator<Item = T> + '_ {
+        self.closed.store(true, Ordering::SeqCst);
+        self.drain()
+    }
+
     /// Whether more has arrived than the last drain took.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty()
@@ -85,6 +102,15 @@ mod tests {
         assert_eq!(inbox.push(2), Err(2));
         assert_eq!(inbox.drain().collect::<Vec<_>>(), [1]);
         assert_eq!(inbox.push(3), Ok(()));
+    }
+
+    #[test]
+    fn a_closed_inbox_gives_what_it_has_and_takes_nothing() {
+        let inbox = Inbox::new(2);
+        assert_eq!(inbox.push(1), Ok(()));
+        assert_eq!(inbox.close().collect::<Vec<_>>(), [1]);
+        assert_eq!(inbox.push(2), Err(2));
+        assert!(inbox.is_empty());
     }
 
     #[tokio::test(start_paused = true)]

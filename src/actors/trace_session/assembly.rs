@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::finalize::FinalizeJob;
+use super::finalize::{FinalizeJob, HeldClaim};
 use crate::actors::parts::Parts;
 use crate::capture::frame::NAMES;
 use crate::capture::reader::LaneReader;
@@ -121,15 +121,16 @@ impl Assembly {
         let (end_raw, reason) = self.trace.ended().unwrap_or((core.clock.raw(), EndReason::Truncated));
         let age = core.clock.between(self.trace.started_raw, core.clock.raw());
         let finished = self.fold.finish(core.clock.between(self.trace.started_raw, end_raw));
-        self.trace.count_end(reason);
         core.counters.add(Count::Events, self.events);
         core.counters.add(Count::FoldedPaths, finished.folded_paths);
         core.counters.add(Count::ClampedNanos, finished.clamped.0);
         core.counters.add(Count::CallsDropped, finished.calls_dropped);
-        if self.events == 0 && reason == EndReason::Cancelled {
+        // As its host thread would have it: whether the agent was faster makes no difference.
+        if self.events == 0 && matches!(reason, EndReason::Cancelled | EndReason::Done) {
             self.trace.settle(Count::NeverRun);
             return None;
         }
+        self.trace.count_end(reason);
         let measured: Nanos = finished.duration.saturating_sub(finished.peer);
         if measured < self.trace.header.threshold {
             self.trace.settle(Count::BelowThreshold);
@@ -142,7 +143,7 @@ impl Assembly {
             tree: finished.tree,
             names: self.names,
             memory: self.memory,
-            claim,
+            claim: HeldClaim::new(claim),
             reason,
             function_length_threshold: parts.limits().function_length_threshold,
             origin: parts.origin.clone(),

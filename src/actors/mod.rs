@@ -14,6 +14,7 @@
 //! knows ractor.
 
 pub(crate) mod collector;
+pub(crate) mod in_flight;
 pub(crate) mod memory_watcher;
 pub(crate) mod parts;
 pub(crate) mod restart;

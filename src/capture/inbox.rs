@@ -22,8 +22,6 @@ pub(crate) struct Inbox<T> {
     /// Nobody drains it any more.
     closed: AtomicBool,
     bell: Notify,
-    /// Rings that must not wait for [`COALESCE`].
-    urgent: Notify,
 }
 
 impl<T> Inbox<T> {
@@ -33,7 +31,6 @@ impl<T> Inbox<T> {
             rung: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             bell: Notify::new(),
-            urgent: Notify::new(),
         })
     }
 
@@ -56,23 +53,17 @@ impl<T> Inbox<T> {
         Ok(())
     }
 
-    /// Takes nothing from now on. What is queued stays for one last [`drain`](Self::drain).
-    pub(crate) fn close(&self) {
-        // SeqCst, with the swaps of `rung`: a push that the last drain does not see sees this.
+    /// Takes nothing from now on, and gives out what is queued.
+    pub(crate) fn close(&self) -> Vec<T> {
+        // SeqCst, with the swaps of `rung`: a push that this drain does not see sees the flag.
         self.closed.store(true, Ordering::SeqCst);
+        self.drain().collect()
     }
 
-    /// Waits for a ring, then [`COALESCE`] unless somebody hurries.
+    /// Waits for a ring, then [`COALESCE`].
     pub(crate) async fn rung(&self) {
         self.bell.notified().await;
-        // An `Err` is the time-out, which is the ordinary case.
-        tokio::time::timeout(COALESCE, self.urgent.notified()).await.ok();
-    }
-
-    /// Rings at once.
-    pub(crate) fn hurry(&self) {
-        self.urgent.notify_one();
-        self.bell.notify_one();
+        tokio::time::sleep(COALESCE).await;
     }
 
     /// Takes what is queued now: at most one queue's capacity, so that a busy producer cannot hold the drain.
@@ -101,13 +92,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ring_waits_for_the_burst_and_a_hurry_does_not() {
+    async fn a_ring_waits_for_the_burst() {
         let inbox = Inbox::new(8);
         inbox.push(1).unwrap();
         let start = tokio::time::Instant::now();
-        inbox.rung().await;
-        assert_eq!(start.elapsed(), COALESCE);
-        inbox.hurry();
         inbox.rung().await;
         assert_eq!(start.elapsed(), COALESCE);
     }
@@ -116,9 +104,8 @@ mod tests {
     fn a_closed_inbox_gives_everything_back_and_keeps_nothing() {
         let inbox = Inbox::new(8);
         inbox.push(1).unwrap();
-        inbox.close();
+        assert_eq!(inbox.close(), [1]);
         assert_eq!(inbox.push(2), Err(2));
-        assert_eq!(inbox.drain().collect::<Vec<_>>(), [1]);
         assert!(inbox.is_empty());
     }
 }

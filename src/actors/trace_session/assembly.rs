@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::finalize::FinalizeJob;
+use super::finalize::{FinalizeJob, HeldClaim};
 use crate::actors::parts::Parts;
 use crate::capture::frame::NAMES;
 use crate::capture::reader::LaneReader;
@@ -145,7 +145,7 @@ impl Assembly {
             tree: finished.tree,
             names: self.names,
             memory: self.memory,
-            claim,
+            claim: HeldClaim::new(claim),
             reason,
             function_length_threshold: parts.limits().function_length_threshold,
             origin: parts.origin.clone(),

@@ -16,7 +16,7 @@ pub mod testing;
 
 pub use agent::{Collector, FlameOn, FlameOnGuard, ShutdownReport, StartError};
 pub use capture::call::{CallNamed, call_named};
-pub use capture::current::current_trace_id;
+pub use capture::current::{current_trace_id, set_identifier};
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
 pub use capture::scope::{Scope, Stopper, Traced};
 pub use config::{Config, ConfigBuilder, Reloaded};
@@ -24,6 +24,10 @@ pub use config::{Config, ConfigBuilder, Reloaded};
 pub use integrations::ractor;
 #[cfg(feature = "ractor")]
 pub use integrations::ractor::{Call, CallError, call, call_labelled};
+#[cfg(feature = "tower")]
+pub use integrations::http_layer::{FlameOnLayer, FlameOnService, RequestInfo, ResponseFuture, TracedBody};
+#[cfg(feature = "tower")]
+pub use integrations::unit_layer::{UnitLayer, UnitService};
 pub use model::config::{
     Compression, ConfigError, CpuSignal, NativeCapture, Problem, Secret, ServerAddress, Settings, UnitSettings,
 };

@@ -1,5 +1,10 @@
-//! What connects the capture to other crates: a feature and a file for each. Uses `capture`, `model` and the
-//! public API; knows no actor of the agent's own.
+//! Where other libraries meet the agent: one file and one feature for each.
+//!
+//! Only the public API, `capture` and `model` may be used here, and no integration uses another one.
 
+#[cfg(feature = "tower")]
+pub(crate) mod http_layer;
 #[cfg(feature = "ractor")]
 pub mod ractor;
+#[cfg(feature = "tower")]
+pub(crate) mod unit_layer;

@@ -19,7 +19,9 @@ use crate::model::sanitizer::call_term;
 /// Labels the waiting for any future as `CALL <name> <shape of form>`.
 ///
 /// The label is made at once, and only when the caller is traced, so the result borrows nothing but what
-/// `future` borrows. It carries the shape of `form`, never the contents of its strings, maps or bytes.
+/// `future` borrows. It carries the shape of `form`, never the contents of its strings, maps or bytes. The call
+/// belongs to the trace in which it is made: write `scope.run(async { call_named(…).await })`, because in
+/// `scope.run(call_named(…))` it is made before the trace runs.
 ///
 /// ```
 /// # async fn rows(_: &str) -> u64 { 1 }

@@ -24,6 +24,11 @@ const READ_AT_ONCE: usize = 64 * 512;
 /// Events folded between two looks at the memory bound.
 const BATCH: usize = 512;
 
+/// Distinct call labels of one trace: 10,000 calls x 100 bytes. Labels with numbers can all be different.
+const MAX_LABEL_BYTES: usize = 1 << 20;
+/// What a label needs beside its text: two counters, a place in the list, and one in the map.
+const LABEL_OVERHEAD: usize = 64;
+
 /// What a read led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -92,7 +97,7 @@ impl Assembly {
 
     /// Makes sure that the next batch has room, or stops the tree from growing.
     fn bound_memory(&mut self) {
-        let wanted = self.fold.bytes_with(BATCH) as u64;
+        let wanted = (self.fold.bytes_with(BATCH) + self.names.bytes) as u64;
         let has_room = self.memory.as_mut().is_some_and(|memory| {
             let more = wanted.saturating_sub(memory.bytes());
             more == 0 || memory.grow(more)
@@ -172,15 +177,23 @@ fn claim_window(trace: &SharedTrace) -> Option<Option<Claim>> {
 pub(super) struct OwnNames {
     by_name: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
+    /// What they hold, at most [`MAX_LABEL_BYTES`].
+    bytes: usize,
 }
 
 impl OwnNames {
+    /// The frame of `name`; [`FrameId::OTHER`] once there is no room.
     fn frame(&mut self, name: Arc<str>) -> FrameId {
-        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX - FrameId::FIRST_OWN);
-        let index = *self.by_name.entry(name.clone()).or_insert(next);
-        if index == next {
-            self.names.push(name);
+        if let Some(index) = self.by_name.get(&name) {
+            return FrameId(FrameId::FIRST_OWN + index);
         }
+        let bytes = self.bytes + name.len() + LABEL_OVERHEAD;
+        let Some(index) = u32::try_from(self.names.len()).ok().filter(|_| bytes <= MAX_LABEL_BYTES) else {
+            return FrameId::OTHER;
+        };
+        self.bytes = bytes;
+        self.names.push(name.clone());
+        self.by_name.insert(name, index);
         FrameId(FrameId::FIRST_OWN + index)
     }
 
@@ -189,5 +202,23 @@ impl OwnNames {
         let Some(index) = frame.0.checked_sub(FrameId::FIRST_OWN) else { return NAMES.name(frame) };
         let name = usize::try_from(index).ok().and_then(|index| self.names.get(index));
         name.cloned().unwrap_or_else(|| NAMES.name(FrameId::OTHER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_keeps_its_frame_and_past_the_bound_new_ones_share_one() {
+        let mut names = OwnNames::default();
+        let first = names.frame("CALL db 0".into());
+        let distinct = (1..).take_while(|n| names.frame(format!("CALL db {n}").into()) != FrameId::OTHER).count();
+        assert!((10_000..100_000).contains(&distinct), "{distinct}");
+        assert_eq!(names.frame("CALL db 0".into()), first);
+        assert_eq!(&*names.name(first), "CALL db 0");
+        assert!(names.bytes <= MAX_LABEL_BYTES);
+        let new = names.frame("CALL db new".into());
+        assert_eq!(&*names.name(new), "(other)");
     }
 }

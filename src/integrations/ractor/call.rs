@@ -35,6 +35,9 @@ pub enum CallError {
 /// a tokio runtime with time enabled: tokio's timer panics elsewhere. Outside of a trace it costs one
 /// allocation more than ractor's, for a type without the message in it.
 ///
+/// The call belongs to the trace in which it is made, wherever it is polled: write
+/// `scope.run(async { call(…).await })`, because in `scope.run(call(…))` it is made before the trace runs.
+///
 /// A call owns the time from the sending of its message to the reply. One that fails, times out or is dropped
 /// owns nothing: that time stays `SLEEP`.
 pub fn call<M: Message, R: Send + 'static>(

@@ -47,8 +47,8 @@ async fn main() -> anyhow::Result<()> {
     let traces: Vec<_> = server.stop().await.into_iter().flat_map(|batch| batch.traces).collect();
     anyhow::ensure!(!traces.is_empty(), "the server has received nothing: {stats:?}");
     println!(
-        "{} requests were traced: {} shipped, {} below {THRESHOLD:?}, {} deduplicated (one trace an endpoint a minute).\n",
-        stats.started, stats.shipped, stats.below_threshold, stats.deduplicated
+        "Of {} requests {} traces were shipped, {} were below {THRESHOLD:?}, {} were left out as\n         duplicates (one trace an endpoint a minute).\n",
+        client::REQUESTS, stats.shipped, stats.below_threshold, stats.deduplicated + stats.skipped_dedupe
     );
     render::write_all(&traces, Path::new("target/flame-on-demo"))
 }

@@ -8,6 +8,7 @@ use flame_on::__server::{ReceivedTrace, profiles::Profile};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use inferno::flamegraph;
+use inferno::flamegraph::color::{BackgroundColor, Color, PaletteMap};
 use prost::Message as _;
 
 /// One path: its frames, root to leaf, and its own time in µs.
@@ -17,7 +18,7 @@ struct Stack<'p> {
 }
 
 /// Writes two files for each trace and prints a table of them.
-pub fn write_all(traces: &[ReceivedTrace], directory: &Path) -> anyhow::Result<()> {
+pub(crate) fn write_all(traces: &[ReceivedTrace], directory: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(directory)?;
     println!("{:<28} {:>9} {:>7} {:>7} {:>7}  file", "identifier", "ms", "cpu", "wait", "call");
     for trace in traces {
@@ -64,12 +65,32 @@ fn write_svg(trace: &ReceivedTrace, stacks: &[Stack<'_>], file: &Path) -> anyhow
         format!("{} {}", frames.join(";"), stack.micros)
     };
     let lines: Vec<_> = stacks.iter().map(line).collect();
+    let mut colors = PaletteMap::default();
+    for frame in stacks.iter().flat_map(|stack| &stack.frames) {
+        colors.insert(*frame, color_of(frame));
+    }
     let mut options = flamegraph::Options::default();
     options.title = trace.identifier.clone();
+    options.subtitle = Some("violet: waiting · teal: waiting for somebody who has a name · grey: the client · warm: on a CPU".into());
     options.count_name = "µs".into();
     options.min_width = 0.0;
+    options.bgcolors = Some(BackgroundColor::Flat(Color { r: 255, g: 255, b: 255 }));
+    options.palette_map = Some(&mut colors);
     flamegraph::from_lines(&mut options, lines.iter().map(String::as_str), fs::File::create(file)?)?;
     Ok(())
+}
+
+/// What a task waits for, cool; what it does, warm, by the name's bytes so that neighbours differ.
+fn color_of(frame: &str) -> Color {
+    match frame {
+        "SLEEP" | "QUEUE" => Color { r: 176, g: 164, b: 214 },
+        "PEER" => Color { r: 190, g: 190, b: 190 },
+        call if call.starts_with("CALL ") => Color { r: 110, g: 190, b: 180 },
+        _ => {
+            let shade = frame.bytes().fold(0_u8, |sum, byte| sum.wrapping_mul(31).wrapping_add(byte)) % 70;
+            Color { r: 250, g: 140 + shade, b: 70 + shade / 2 }
+        }
+    }
 }
 
 fn print_row(trace: &ReceivedTrace, stacks: &[Stack<'_>], total: i64, file: &Path) {

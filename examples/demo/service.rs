@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing::get};
-use flame_on::{FlameOn, FrameExt as _, frame};
+use flame_on::{FlameOn, FrameExt as _, frame, in_frame};
 use futures::StreamExt as _;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::net::TcpListener;
@@ -16,15 +16,15 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// A running shop.
-pub struct Shop {
-    pub address: SocketAddr,
+pub(crate) struct Shop {
+    pub(crate) address: SocketAddr,
     stop: oneshot::Sender<()>,
     server: JoinHandle<std::io::Result<()>>,
     prices: ActorRef<Price>,
 }
 
 /// Starts the shop on a free port of the loopback interface.
-pub async fn start(flame_on: &FlameOn) -> anyhow::Result<Shop> {
+pub(crate) async fn start(flame_on: &FlameOn) -> anyhow::Result<Shop> {
     let (prices, _) = Actor::spawn(None, PriceActor, ()).await?;
     let app = Router::new()
         .route("/orders/{id}", get(show_order))
@@ -51,7 +51,7 @@ pub async fn start(flame_on: &FlameOn) -> anyhow::Result<Shop> {
 
 impl Shop {
     /// Stops the server and its actor.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.send(()).ok();
         self.server.await.ok();
         self.prices.stop(None);
@@ -59,7 +59,7 @@ impl Shop {
 }
 
 /// What the actor that knows the prices is asked.
-pub enum Price {
+pub(crate) enum Price {
     Of(u64, RpcReplyPort<u64>),
 }
 
@@ -158,9 +158,9 @@ fn compress() {
 
 /// A body in pieces, for a client that takes its time.
 async fn export() -> Response {
-    let rows = futures::stream::iter(0..4_u32).then(|row| async move {
+    let rows = futures::stream::iter(0..8_u32).then(|row| async move {
         sleep(Duration::from_millis(5)).await;
-        Ok::<_, std::io::Error>(format!("{row};").repeat(64 * 1024))
+        Ok::<_, std::io::Error>(in_frame("shop::write_rows", || format!("{row};").repeat(1 << 20)))
     });
     Body::from_stream(rows).into_response()
 }

@@ -66,6 +66,9 @@ fn write_svg(trace: &ReceivedTrace, stacks: &[Stack<'_>], file: &Path) -> anyhow
     };
     let lines: Vec<_> = stacks.iter().map(line).collect();
     let mut colors = PaletteMap::default();
+    // The row below the root, which inferno adds.
+    colors.insert("all", Color { r: 235, g: 235, b: 235 });
+    colors.insert("", Color { r: 235, g: 235, b: 235 });
     for frame in stacks.iter().flat_map(|stack| &stack.frames) {
         colors.insert(*frame, color_of(frame));
     }

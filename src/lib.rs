@@ -1,5 +1,4 @@
 //! FlameOn.
-#![allow(dead_code)]
 
 mod actors;
 mod agent;
@@ -21,6 +20,10 @@ pub use capture::current::{current_trace_id, set_identifier};
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
 pub use capture::scope::{Scope, Stopper, Traced};
 pub use config::{Config, ConfigBuilder, Reloaded};
+#[cfg(feature = "ractor")]
+pub use integrations::ractor;
+#[cfg(feature = "ractor")]
+pub use integrations::ractor::{Call, CallError, call, call_labelled};
 #[cfg(feature = "tower")]
 pub use integrations::http_layer::{FlameOnLayer, FlameOnService, RequestInfo, ResponseFuture, TracedBody};
 #[cfg(feature = "tower")]

@@ -106,11 +106,16 @@ impl FrameGuard {
         Self::open(|| id)
     }
 
-    /// Closes the frame of a future that is pending: its path is where the task waits.
-    fn leave(mut self) {
-        if let Some(token) = self.token.take() {
-            with_current(|recorder| recorder.leave_frame(token));
-        }
+    /// Whether it stands in the trace: not outside of one, and not when it was left out for want of room.
+    fn is_recorded(&self) -> bool {
+        self.token.is_some_and(FrameToken::is_recorded)
+    }
+
+    /// Closes the frame of a future that is pending: its path is where the task waits. The generation of the
+    /// trace that was told so.
+    fn leave(mut self) -> Option<u64> {
+        let token = self.token.take()?;
+        with_current(|recorder| recorder.leave_frame(token).then_some(recorder.shared.label)).flatten()
     }
 }
 
@@ -193,20 +198,25 @@ impl Waits {
         FrameGuard::open_id(self.id)
     }
 
+    /// A poll whose frame was left out keeps what an earlier, recorded one said, until the future is ready.
     pub(crate) fn exit(&mut self, guard: FrameGuard, is_pending: bool) {
-        self.is_pending = false;
+        if guard.is_recorded() {
+            // Entering it again has ended the wait for the trace, too.
+            self.is_pending = false;
+        }
         if is_pending {
-            if let Some(label) = with_current(|recorder| recorder.shared.label) {
+            if let Some(label) = guard.leave() {
                 (self.label, self.is_pending) = (label, true);
             }
-            guard.leave();
+        } else {
+            drop(guard);
+            self.abandon();
         }
     }
-}
 
-impl Drop for Waits {
-    fn drop(&mut self) {
-        if !self.is_pending {
+    /// Tells the trace that this does not wait any more.
+    fn abandon(&mut self) {
+        if !std::mem::take(&mut self.is_pending) {
             return;
         }
         with_current(|recorder| {
@@ -214,5 +224,11 @@ impl Drop for Waits {
                 recorder.abandon_frame(self.id);
             }
         });
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }

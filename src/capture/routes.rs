@@ -80,3 +80,29 @@ impl Routes {
         self.by_label.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(call: u32) -> Routed {
+        Routed { label: 7, message: CallMessage { call, step: CallStep::Send, raw: 1 } }
+    }
+
+    #[test]
+    fn a_message_for_an_unknown_label_is_refused() {
+        let routes = Routes::default();
+        assert!(!routes.deliver(message(0)));
+        assert!(!routes.is_registered(7));
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_keeps_what_it_has_in_order() {
+        let routes = Routes::default();
+        let taken = (0..).take_while(|call| routes.route(7, message(*call).message)).count();
+        assert_eq!(taken, MAX_WAITING);
+        let calls: Vec<_> = routes.inbox.drain().map(|routed| routed.message.call).collect();
+        assert!(calls.iter().copied().eq(0..u32::try_from(MAX_WAITING).unwrap_or(0)));
+        assert!(routes.route(7, message(0).message));
+    }
+}

@@ -1,7 +1,7 @@
 //! A finished trace as a pprof file, written straight from the tree.
 //!
-//! Building the messages and encoding those takes more than twice the time, all of it in allocations: one for
-//! each sample. Here a sample's stack is one copy out of [`StackBytes`].
+//! Building the messages first would take two allocations for each sample. Here a sample's stack is one copy out
+//! of [`StackBytes`].
 
 mod names;
 mod stack_bytes;

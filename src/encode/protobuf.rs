@@ -81,7 +81,6 @@ fn put_tag(out: &mut Vec<u8>, field: u8, wire_type: WireType) {
 }
 
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "seven bits are left")]
 fn low_group(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

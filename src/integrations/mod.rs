@@ -4,5 +4,7 @@
 
 #[cfg(feature = "tower")]
 pub(crate) mod http_layer;
+#[cfg(feature = "ractor")]
+pub mod ractor;
 #[cfg(feature = "tower")]
 pub(crate) mod unit_layer;

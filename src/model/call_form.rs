@@ -7,29 +7,6 @@
 //! the call in two steps: the first takes the form, renders it when traced, and returns a value that owns the label;
 //! the second takes the closure that the arguments have moved into. (Both in one call is `error[E0505]`: the
 //! closure moves the arguments while the form still borrows them.)
-//!
-//! ```text
-//! macro_rules! call {
-//!     ($actor:expr, $($variant:ident)::+, $timeout:expr $(, $arg:expr)* $(,)?) => {
-//!         $crate::call!(@bind ($actor) ($($variant)::+) ($timeout) [] $($arg,)*)
-//!     };
-//!     // One local for each argument, so that each is evaluated once; hygiene keeps them apart.
-//!     (@bind $actor:tt $variant:tt $timeout:tt [$($done:ident)*] $arg:expr, $($rest:expr,)*) => {{
-//!         let arg = $arg;
-//!         $crate::call!(@bind $actor $variant $timeout [$($done)* arg] $($rest,)*)
-//!     }};
-//!     (@bind ($actor:expr) ($($variant:ident)::+) ($timeout:expr) [$($done:ident)*]) => {{
-//!         #[allow(unused_imports)]
-//!         use $crate::__call_form::{ByShape as _, Opaque as _};
-//!         let call = $crate::ractor::__prepare(
-//!             &$actor,
-//!             &$crate::__call_form::Form::new(stringify!($($variant)::+))
-//!                 $(.with((&$crate::__call_form::Arg(&$done)).field()))*,
-//!         );
-//!         call.ask(move |reply| $($variant)::+($($done,)* reply), $timeout)
-//!     }};
-//! }
-//! ```
 
 use serde::ser::{Error as _, Serialize, SerializeTupleVariant, Serializer};
 

@@ -1,23 +1,23 @@
 //! The calling-context tree that a trace is folded into while it runs.
 //!
 //! Nodes stand in one flat vector, a parent always before its children, so no walk recurses. The children of
-//! a node are a linked list with the latest used in front: code calls the same functions again, so the first
-//! one tried is nearly always the right one. A list that grows past [`LIST_MAX`] is replaced by entries in
-//! one map of the tree, or a fan-out of n would cost n² steps.
+//! a node are a ring in the order in which they first ran, entered at the one used last: a call of the same
+//! function again, or of the one that came next before, is found at once. (In a list with the latest used in
+//! front, each call of a loop over the same calls is the last one.) A ring that grows past [`RING_MAX`] is searched
+//! through one map of the tree, or a fan-out of n would cost n² steps.
 
 mod into_profile;
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use std::collections::HashMap;
-
 use super::frame::FrameId;
+use super::frame_hash::IdMap;
 use super::time::Nanos;
 
-/// Children that a node's list holds; with more, they are found in [`CallTree::wide`]. A miss walks the whole
-/// list (about 1 ns a child in cache), a look-up in the map costs about as much as 16 of them.
-const LIST_MAX: u32 = 16;
+/// Children that are searched one by one; with more, they are found in [`CallTree::wide`]. A miss walks the whole
+/// ring; 17 nodes of 32 bytes are 9 cache lines, about where a look-up in the map becomes the cheaper way.
+const RING_MAX: u32 = 16;
 
 /// Stands where there is no node.
 const NONE: u32 = u32::MAX;
@@ -34,15 +34,14 @@ impl NodeId {
 /// One path.
 ///
 /// ```text
-/// children <= LIST_MAX: first_child ─► next_sibling ─► … latest used first
-/// children >  LIST_MAX: first_child = the latest used; all of them in the map; next_sibling means nothing
+/// parent ── latest_child ──► a ── next_sibling ──► b ──► c ──► a
 /// ```
 #[derive(Debug, Clone, Copy)]
 struct Node {
     own: Nanos,
     parent: u32,
     frame: FrameId,
-    first_child: u32,
+    latest_child: u32,
     next_sibling: u32,
     children: u32,
     depth: u32,
@@ -55,7 +54,7 @@ impl Node {
         own: Nanos::ZERO,
         parent: NONE,
         frame: FrameId::OTHER,
-        first_child: NONE,
+        latest_child: NONE,
         next_sibling: NONE,
         children: 0,
         depth: 0,
@@ -66,8 +65,8 @@ impl Node {
 #[derive(Debug)]
 pub(crate) struct CallTree {
     nodes: Vec<Node>,
-    /// The children of the nodes that have more than [`LIST_MAX`], by parent and frame.
-    wide: HashMap<(u32, FrameId), u32>,
+    /// The children of the nodes that have more than [`RING_MAX`], by parent and frame.
+    wide: IdMap<(u32, FrameId), u32>,
     max_stacks: usize,
     folded_paths: u64,
 }
@@ -77,7 +76,7 @@ impl CallTree {
     pub(crate) fn new(max_stacks: usize) -> Self {
         Self {
             nodes: vec![Node::ROOT],
-            wide: HashMap::new(),
+            wide: IdMap::default(),
             max_stacks: max_stacks.clamp(1, to_index(NONE)),
             folded_paths: 0,
         }
@@ -100,10 +99,10 @@ impl CallTree {
     /// which is then returned.
     #[inline]
     pub(crate) fn child(&mut self, parent: NodeId, frame: FrameId) -> NodeId {
-        let first = self.node(parent.0).first_child;
-        match self.nodes.get(to_index(first)) {
-            Some(child) if child.frame == frame => NodeId(first),
-            _ => self.find_or_add(parent.0, frame),
+        let latest = self.node(parent.0).latest_child;
+        match self.nodes.get(to_index(latest)) {
+            Some(child) if child.frame == frame => NodeId(latest),
+            _ => self.find_or_add(parent.0, latest, frame),
         }
     }
 
@@ -191,42 +190,37 @@ impl CallTree {
         self.nodes.get(to_index(index)).unwrap_or(&Node::ROOT)
     }
 
-    fn find_or_add(&mut self, parent: u32, frame: FrameId) -> NodeId {
-        if self.node(parent).children > LIST_MAX {
-            match self.wide.get(&(parent, frame)) {
-                Some(&child) => {
-                    self.set_first_child(parent, child);
-                    NodeId(child)
-                }
-                None => self.add(parent, frame),
-            }
+    fn find_or_add(&mut self, parent: u32, latest: u32, frame: FrameId) -> NodeId {
+        let next = self.node(latest).next_sibling;
+        let found = if self.node(next).frame == frame && next != NONE {
+            Some(next)
+        } else if self.node(parent).children > RING_MAX {
+            self.wide.get(&(parent, frame)).copied()
         } else {
-            match self.move_to_front(parent, frame) {
-                Some(child) => NodeId(child),
-                None => self.add(parent, frame),
-            }
+            self.find_in_ring(next, latest, frame)
+        };
+        let Some(child) = found else { return self.add(parent, latest, frame) };
+        if let Some(node) = self.nodes.get_mut(to_index(parent)) {
+            node.latest_child = child;
         }
+        NodeId(child)
     }
 
-    /// Finds `frame` in the list of `parent`, behind the first, and makes it the first.
-    fn move_to_front(&mut self, parent: u32, frame: FrameId) -> Option<u32> {
-        let first = self.node(parent).first_child;
-        let mut before = first;
-        let mut at = self.node(first).next_sibling;
-        while let Some(node) = self.nodes.get(to_index(at)) {
-            let after = node.next_sibling;
+    /// Searches behind `after`, as far as `end`.
+    fn find_in_ring(&self, after: u32, end: u32, frame: FrameId) -> Option<u32> {
+        let mut at = self.nodes.get(to_index(after))?.next_sibling;
+        while at != end {
+            let node = self.nodes.get(to_index(at))?;
             if node.frame == frame {
-                self.set_next_sibling(before, after);
-                self.set_next_sibling(at, first);
-                self.set_first_child(parent, at);
                 return Some(at);
             }
-            (before, at) = (at, after);
+            at = node.next_sibling;
         }
         None
     }
 
-    fn add(&mut self, parent: u32, frame: FrameId) -> NodeId {
+    /// Adds a child behind the one used last.
+    fn add(&mut self, parent: u32, latest: u32, frame: FrameId) -> NodeId {
         let index = match u32::try_from(self.nodes.len()) {
             Ok(index) if self.nodes.len() < self.max_stacks => index,
             _ => {
@@ -234,38 +228,31 @@ impl CallTree {
                 return NodeId(parent);
             }
         };
-        let Node { first_child, children, depth, .. } = *self.node(parent);
-        self.nodes.push(Node { parent, frame, next_sibling: first_child, depth: depth + 1, ..Node::ROOT });
+        let Node { children, depth, .. } = *self.node(parent);
+        let next = self.nodes.get_mut(to_index(latest)).map(|node| std::mem::replace(&mut node.next_sibling, index));
+        let next_sibling = next.unwrap_or(index);
+        self.nodes.push(Node { parent, frame, next_sibling, depth: depth + 1, ..Node::ROOT });
         if let Some(node) = self.nodes.get_mut(to_index(parent)) {
             node.children += 1;
-            node.first_child = index;
+            node.latest_child = index;
         }
-        if children == LIST_MAX {
-            self.spread(parent);
-        } else if children > LIST_MAX {
+        if children == RING_MAX {
+            self.spread(index);
+        } else if children > RING_MAX {
             self.wide.insert((parent, frame), index);
         }
         NodeId(index)
     }
 
-    /// Enters the list of `parent` into the map.
-    fn spread(&mut self, parent: u32) {
-        let mut at = self.node(parent).first_child;
+    /// Enters the ring that `start` is in into the map.
+    fn spread(&mut self, start: u32) {
+        let mut at = start;
         while let Some(node) = self.nodes.get(to_index(at)) {
-            self.wide.insert((parent, node.frame), at);
+            self.wide.insert((node.parent, node.frame), at);
             at = node.next_sibling;
-        }
-    }
-
-    fn set_first_child(&mut self, parent: u32, child: u32) {
-        if let Some(node) = self.nodes.get_mut(to_index(parent)) {
-            node.first_child = child;
-        }
-    }
-
-    fn set_next_sibling(&mut self, node: u32, sibling: u32) {
-        if let Some(node) = self.nodes.get_mut(to_index(node)) {
-            node.next_sibling = sibling;
+            if at == start {
+                break;
+            }
         }
     }
 }

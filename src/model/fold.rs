@@ -133,6 +133,16 @@ impl Fold {
         match event {
             TraceEvent::Call(frame) => self.call(frame),
             TraceEvent::Return { depth } => self.close_to(depth),
+            other => self.apply_rare(other),
+        }
+    }
+
+    /// Apart from the two that come by the million, so that their path stays short.
+    #[inline(never)]
+    fn apply_rare(&mut self, event: TraceEvent) {
+        match event {
+            TraceEvent::Call(frame) => self.call(frame),
+            TraceEvent::Return { depth } => self.close_to(depth),
             TraceEvent::ReturnTo(frame) => self.return_to(frame),
             TraceEvent::Leave { depth } => self.leave(depth),
             TraceEvent::Abandon(frame) => self.sites.abandon(frame),

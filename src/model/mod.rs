@@ -8,6 +8,7 @@ pub(crate) mod counters;
 pub(crate) mod event;
 pub(crate) mod fold;
 pub(crate) mod frame;
+pub(crate) mod frame_hash;
 pub(crate) mod handler;
 pub(crate) mod ids;
 pub(crate) mod profile;

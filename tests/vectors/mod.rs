@@ -46,6 +46,7 @@ fn failure<C: DeserializeOwned>(case: &Value, check: impl Fn(&C) -> Result<(), S
     outcome.err().map(|difference| format!("  case {} {}\n{difference}", case["id"], case["name"]))
 }
 
+#[expect(clippy::panic, reason = "a file that is missing or cannot be read fails the test")]
 fn load(file: &str) -> Vec<Value> {
     #[derive(Deserialize)]
     struct File {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::finalize::FinalizeJob;
+use super::finalize::{FinalizeJob, HeldClaim};
 use crate::actors::parts::Parts;
 use crate::capture::frame::NAMES;
 use crate::capture::reader::LaneReader;
@@ -23,6 +23,11 @@ use crate::safety::dedupe::Claim;
 const READ_AT_ONCE: usize = 64 * 512;
 /// Events folded between two looks at the memory bound.
 const BATCH: usize = 512;
+
+/// Distinct call labels of one trace: 10,000 calls x 100 bytes. Labels with numbers can all be different.
+const MAX_LABEL_BYTES: usize = 1 << 20;
+/// What a label needs beside its text: two counters, a place in the list, and one in the map.
+const LABEL_OVERHEAD: usize = 64;
 
 /// What a read led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +65,8 @@ impl Assembly {
 
     /// Reads what has been written, up to a bound.
     pub(super) fn read(&mut self) -> Progress {
+        // Each time, and not only at the end: what waits is bounded, and a trace may make more calls than that.
+        self.take_calls();
         // Looked at first: all that was written before the end is in the lane by now.
         let ended = self.trace.ended();
         let end_raw = ended.map_or(u64::MAX, |(raw, _)| raw);
@@ -90,7 +97,7 @@ impl Assembly {
 
     /// Makes sure that the next batch has room, or stops the tree from growing.
     fn bound_memory(&mut self) {
-        let wanted = self.fold.bytes_with(BATCH) as u64;
+        let wanted = (self.fold.bytes_with(BATCH) + self.names.bytes) as u64;
         let has_room = self.memory.as_mut().is_some_and(|memory| {
             let more = wanted.saturating_sub(memory.bytes());
             more == 0 || memory.grow(more)
@@ -121,15 +128,16 @@ impl Assembly {
         let (end_raw, reason) = self.trace.ended().unwrap_or((core.clock.raw(), EndReason::Truncated));
         let age = core.clock.between(self.trace.started_raw, core.clock.raw());
         let finished = self.fold.finish(core.clock.between(self.trace.started_raw, end_raw));
+        if self.events == 0 {
+            // Not even one poll began, whoever ended it.
+            self.trace.settle(Count::NeverRun);
+            return None;
+        }
         self.trace.count_end(reason);
         core.counters.add(Count::Events, self.events);
         core.counters.add(Count::FoldedPaths, finished.folded_paths);
         core.counters.add(Count::ClampedNanos, finished.clamped.0);
         core.counters.add(Count::CallsDropped, finished.calls_dropped);
-        if self.events == 0 && reason == EndReason::Cancelled {
-            self.trace.settle(Count::NeverRun);
-            return None;
-        }
         let measured: Nanos = finished.duration.saturating_sub(finished.peer);
         if measured < self.trace.header.threshold {
             self.trace.settle(Count::BelowThreshold);
@@ -142,7 +150,7 @@ impl Assembly {
             tree: finished.tree,
             names: self.names,
             memory: self.memory,
-            claim,
+            claim: HeldClaim::new(claim),
             reason,
             function_length_threshold: parts.limits().function_length_threshold,
             origin: parts.origin.clone(),
@@ -169,15 +177,23 @@ fn claim_window(trace: &SharedTrace) -> Option<Option<Claim>> {
 pub(super) struct OwnNames {
     by_name: HashMap<Arc<str>, u32>,
     names: Vec<Arc<str>>,
+    /// What they hold, at most [`MAX_LABEL_BYTES`].
+    bytes: usize,
 }
 
 impl OwnNames {
+    /// The frame of `name`; [`FrameId::OTHER`] once there is no room.
     fn frame(&mut self, name: Arc<str>) -> FrameId {
-        let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX - FrameId::FIRST_OWN);
-        let index = *self.by_name.entry(name.clone()).or_insert(next);
-        if index == next {
-            self.names.push(name);
+        if let Some(index) = self.by_name.get(&name) {
+            return FrameId(FrameId::FIRST_OWN + index);
         }
+        let bytes = self.bytes + name.len() + LABEL_OVERHEAD;
+        let Some(index) = u32::try_from(self.names.len()).ok().filter(|_| bytes <= MAX_LABEL_BYTES) else {
+            return FrameId::OTHER;
+        };
+        self.bytes = bytes;
+        self.names.push(name.clone());
+        self.by_name.insert(name, index);
         FrameId(FrameId::FIRST_OWN + index)
     }
 
@@ -186,5 +202,23 @@ impl OwnNames {
         let Some(index) = frame.0.checked_sub(FrameId::FIRST_OWN) else { return NAMES.name(frame) };
         let name = usize::try_from(index).ok().and_then(|index| self.names.get(index));
         name.cloned().unwrap_or_else(|| NAMES.name(FrameId::OTHER))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_keeps_its_frame_and_past_the_bound_new_ones_share_one() {
+        let mut names = OwnNames::default();
+        let first = names.frame("CALL db 0".into());
+        let distinct = (1..).take_while(|n| names.frame(format!("CALL db {n}").into()) != FrameId::OTHER).count();
+        assert!((10_000..100_000).contains(&distinct), "{distinct}");
+        assert_eq!(names.frame("CALL db 0".into()), first);
+        assert_eq!(&*names.name(first), "CALL db 0");
+        assert!(names.bytes <= MAX_LABEL_BYTES);
+        let new = names.frame("CALL db new".into());
+        assert_eq!(&*names.name(new), "(other)");
     }
 }

@@ -20,7 +20,7 @@ impl Prepared {
     }
 }
 
-/// As the module's documentation shows it.
+/// As the public macro, without the actor.
 macro_rules! call {
     ($actor:expr, $($variant:ident)::+ $(, $arg:expr)* $(,)?) => {
         call!(@bind ($actor) ($($variant)::+) [] $($arg,)*)

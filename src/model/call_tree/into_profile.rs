@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{CallTree, NONE, to_index};
 use crate::model::frame::FrameId;
+use crate::model::frame_hash::IdMap;
 use crate::model::profile::{NO_PARENT, Profile, ProfileNode};
 use crate::model::time::Nanos;
 
@@ -32,7 +33,7 @@ struct Names<R> {
     resolve: R,
     distinct: Vec<Arc<str>>,
     by_name: HashMap<Arc<str>, u32>,
-    by_frame: HashMap<FrameId, u32>,
+    by_frame: IdMap<FrameId, u32>,
     has_synonyms: bool,
 }
 
@@ -43,7 +44,7 @@ impl<R: FnMut(FrameId) -> Arc<str>> Names<R> {
             resolve,
             distinct: vec![root.clone()],
             by_name: HashMap::from([(root, 0)]),
-            by_frame: HashMap::new(),
+            by_frame: IdMap::default(),
             has_synonyms: false,
         }
     }
@@ -93,7 +94,7 @@ impl Named {
 
 /// Gives each node's time and children to its first sibling of the same name.
 fn merge_siblings(nodes: &mut [Named]) {
-    let mut first_of = HashMap::with_capacity(nodes.len());
+    let mut first_of = IdMap::with_capacity_and_hasher(nodes.len(), Default::default());
     // Where the children of a node belong now; parents are settled before their children.
     let mut heirs: Vec<u32> = Vec::with_capacity(nodes.len());
     for index in 0..nodes.len() {

@@ -12,7 +12,7 @@
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
 
-/// Sites at most. Each `Leave` compares with all of them (64 × about 2 ns);
+/// Sites at most. Each `Leave` and each `Call` compares with all of them;
 /// past it they are replaced by their common ancestor, which is where a sleep would be shown anyway.
 const MAX_SITES: usize = 64;
 

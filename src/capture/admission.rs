@@ -162,7 +162,7 @@ fn try_admit(
     if rules.is_off(name) {
         return Err(Refusal::Counted(Count::SkippedEventOff));
     }
-    if !rules.rate_of(name).admits(roll) {
+    if roll != Roll::FORCED && !rules.rate_of(name).admits(roll) {
         return Err(Refusal::NotSampled);
     }
     refuse_while_shut(core)?;

@@ -34,7 +34,7 @@ impl RateLimit {
 }
 
 impl Roll {
-    /// Below every limit but that of rate 0: for work that is traced whatever the dice say.
+    /// For work that is traced whatever the dice say, at a rate of 0 too. A real roll is this one in 2^63 times.
     pub(crate) const FORCED: Self = Self(0);
 }
 

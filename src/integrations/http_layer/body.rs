@@ -9,6 +9,8 @@ use pin_project_lite::pin_project;
 use crate::Scope;
 use crate::capture::recorder::Leave;
 
+type FrameOf<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
+
 pin_project! {
     /// The body of a traced response; passes everything through. 16 bytes larger than the inner body.
     ///
@@ -40,7 +42,7 @@ impl<B: Body> Body for TracedBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<FrameOf<B>>> {
         let this = self.project();
         let (mut body, scope) = (this.body, this.scope);
         if !scope.is_sampled() {
@@ -68,7 +70,7 @@ impl<B: Body> Body for TracedBody<B> {
 }
 
 /// How a poll of `body` ended; `None` when nothing more is to come.
-fn leave<B: Body>(polled: &Poll<Option<Result<Frame<B::Data>, B::Error>>>, body: &B) -> Option<Leave> {
+fn leave<B: Body>(polled: &Poll<Option<FrameOf<B>>>, body: &B) -> Option<Leave> {
     match polled {
         Poll::Pending => Some(Leave::Waiting),
         Poll::Ready(Some(Ok(_))) if !body.is_end_stream() => Some(Leave::Peer),

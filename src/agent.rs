@@ -6,12 +6,13 @@ mod guard;
 mod registry;
 mod start;
 
-use std::sync::mpsc::sync_channel;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 pub use collector::Collector;
 pub use guard::FlameOnGuard;
@@ -23,7 +24,7 @@ use crate::capture::native::fork;
 use crate::config::{Config, Reloaded};
 use crate::model::config::{ConfigError, Settings, UnitSettings};
 use crate::model::counters::Stats;
-use crate::runtime::{Command, Done};
+use crate::runtime::{Command, Done, Lines};
 
 /// What a blocking call waits beyond its limit for a thread that no longer answers.
 const GRACE: Duration = Duration::from_secs(2);
@@ -36,7 +37,7 @@ pub struct FlameOn(Option<Arc<Inner>>);
 struct Inner {
     made: Made,
     config: RwLock<Arc<Config>>,
-    commands: mpsc::Sender<Command>,
+    lines: Lines,
 }
 
 /// What a flush or a shutdown came to. The numbers are of the time that it took.
@@ -102,12 +103,12 @@ impl FlameOn {
     /// What the agent has done, and what it has dropped, by reason.
     pub fn stats(&self) -> Stats {
         let Some(inner) = &self.0 else { return Stats::default() };
-        let Made { core, outbox, .. } = &inner.made;
+        let Made { core, outbox, in_flight, .. } = &inner.made;
         Stats {
             sampled_out: core.sampled_out.sum(),
             active_traces: core.permits.active() as u64,
             capture_bytes: core.budget.used(),
-            outbox_traces: outbox.len() as u64,
+            outbox_traces: outbox.len() as u64 + in_flight.load(Ordering::Relaxed),
             outbox_bytes: outbox.bytes() as u64,
             breaker_open: core.is_shut(Shut::Breaker),
             running: core.is_on(),
@@ -168,32 +169,42 @@ impl FlameOn {
 
     /// Ships what is finished by now, within `limit`. Does not stop the agent.
     pub async fn flush(&self, limit: Duration) -> ShutdownReport {
-        self.ask(|done| Command::Flush(limit, done)).await
+        self.ask(limit, |lines, done| lines.send(Command::Flush(limit, done))).await
     }
 
     /// As [`FlameOn::flush`], for code without a runtime: blocks this thread for at most about `limit`.
     pub fn flush_blocking(&self, limit: Duration) -> ShutdownReport {
-        self.ask_blocking(limit, |done| Command::Flush(limit, done))
+        self.ask_blocking(limit, |lines, done| lines.send(Command::Flush(limit, done)))
     }
 
-    fn ask_blocking(&self, limit: Duration, command: impl FnOnce(Done) -> Command) -> ShutdownReport {
+    /// Makes one of the agent's actors fail, for our own tests; blocks until it has been told to. `actor` is
+    /// `supervisor`, `memory_watcher`, `router`, `shipper`, `sessions`, `collector` or `a_session`, which are killed,
+    /// or `a_session_panics`, where a session's handler panics. False when no such actor is alive now.
+    #[cfg(feature = "testing")]
+    #[doc(hidden)]
+    pub fn __kill(&self, actor: &str) -> bool {
+        let fail = |lines: &Lines, done| lines.send(Command::Fail(actor.to_owned(), done));
+        self.reachable().is_some_and(|inner| Asked::ask(&inner.lines, fail).wait(GRACE))
+    }
+
+    fn ask_blocking(&self, limit: Duration, ask: impl FnOnce(&Lines, Done) -> bool) -> ShutdownReport {
         let Some(inner) = self.reachable() else { return ShutdownReport::nothing_to_do() };
         let before = self.stats();
-        let (done, is_done) = sync_channel(1);
-        // `Err` of the send: the wait below is over.
-        let asked = inner.commands.try_send(command(Box::new(move |is_clean| drop(done.try_send(is_clean)))));
-        let is_clean = asked.is_ok() && is_done.recv_timeout(limit.saturating_add(GRACE)).unwrap_or(false);
+        let is_clean = Asked::ask(&inner.lines, ask).wait(limit);
         self.report_since(&before, is_clean)
     }
 
-    async fn ask(&self, command: impl FnOnce(Done) -> Command) -> ShutdownReport {
+    /// The wait is a thread's: the caller's runtime may have no timer, and the agent's thread may never answer.
+    async fn ask(&self, limit: Duration, ask: impl FnOnce(&Lines, Done) -> bool) -> ShutdownReport {
         let Some(inner) = self.reachable() else { return ShutdownReport::nothing_to_do() };
         let before = self.stats();
+        let asked = Asked::ask(&inner.lines, ask);
         let (done, is_done) = oneshot::channel();
         // `Err` of the send: whoever waited has given up.
-        let asked = inner.commands.try_send(command(Box::new(move |is_clean| drop(done.send(is_clean)))));
-        // `Err` of the receive: the agent's thread has ended.
-        let is_clean = asked.is_ok() && is_done.await.unwrap_or(false);
+        let wait = move || done.send(asked.wait(limit)).unwrap_or_default();
+        let waiting = std::thread::Builder::new().name("flame-on-wait".into()).spawn(wait);
+        // `Err`: no thread could be had.
+        let is_clean = waiting.is_ok() && is_done.await.unwrap_or(false);
         self.report_since(&before, is_clean)
     }
 
@@ -210,7 +221,24 @@ impl FlameOn {
 
     /// Whether there is a thread that can answer: in the child of a fork there is not.
     fn reachable(&self) -> Option<&Arc<Inner>> {
-        self.0.as_ref().filter(|inner| !fork::is_forked_child() && !inner.commands.is_closed())
+        self.0.as_ref().filter(|inner| !fork::is_forked_child() && !inner.lines.is_closed())
+    }
+}
+
+/// A question to the agent's thread; `None` when it takes none.
+struct Asked(Option<Receiver<bool>>);
+
+impl Asked {
+    fn ask(lines: &Lines, ask: impl FnOnce(&Lines, Done) -> bool) -> Self {
+        let (done, is_done) = sync_channel(1);
+        // `Err` of the send: whoever waited has given up.
+        let is_asked = ask(lines, Box::new(move |is_clean| done.try_send(is_clean).unwrap_or_default()));
+        Self(is_asked.then_some(is_done))
+    }
+
+    /// Blocks this thread until the agent answers, ends, or `limit` and a little more is over.
+    fn wait(self, limit: Duration) -> bool {
+        self.0.is_some_and(|is_done| is_done.recv_timeout(limit.saturating_add(GRACE)).unwrap_or(false))
     }
 }
 

@@ -1,11 +1,11 @@
 //! FlameOn.
-#![allow(dead_code)]
 
 mod actors;
 mod agent;
 mod capture;
 mod config;
 mod encode;
+mod integrations;
 mod log;
 mod model;
 mod runtime;
@@ -20,6 +20,10 @@ pub use capture::current::current_trace_id;
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
 pub use capture::scope::{Scope, Stopper, Traced};
 pub use config::{Config, ConfigBuilder, Reloaded};
+#[cfg(feature = "ractor")]
+pub use integrations::ractor;
+#[cfg(feature = "ractor")]
+pub use integrations::ractor::{Call, CallError, call, call_labelled};
 pub use model::config::{
     Compression, ConfigError, CpuSignal, NativeCapture, Problem, Secret, ServerAddress, Settings, UnitSettings,
 };

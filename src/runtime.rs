@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
+use ractor::rpc::CallResult;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -40,13 +41,54 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub(crate) enum Command {
     /// Ship what is finished by now.
     Flush(Duration, Done),
-    /// The same of everything, then stop.
-    Shutdown(Duration, Done),
+    /// Make the named actor fail.
+    #[cfg(feature = "testing")]
+    Fail(String, Done),
 }
 
-/// Told once whether everything was done within the limit. A closure, because some wait for it in a future
-/// and others block a thread.
+/// Finish and ship everything within the limit, then end.
+pub(crate) struct Stop {
+    pub(crate) limit: Duration,
+    pub(crate) done: Done,
+}
+
+/// Told once whether everything was done within the limit.
 pub(crate) type Done = Box<dyn FnOnce(bool) + Send>;
+
+/// How the handles reach the main loop. The stop has a line of its own, so that no number of waiting flushes can
+/// keep it out; there is one guard, so one place is enough.
+pub(crate) struct Lines {
+    commands: mpsc::Sender<Command>,
+    stop: mpsc::Sender<Stop>,
+}
+
+struct Inlets {
+    commands: mpsc::Receiver<Command>,
+    stop: mpsc::Receiver<Stop>,
+}
+
+impl Lines {
+    fn new() -> (Self, Inlets) {
+        let (commands, commands_in) = mpsc::channel(MAX_COMMANDS);
+        let (stop, stop_in) = mpsc::channel(1);
+        (Self { commands, stop }, Inlets { commands: commands_in, stop: stop_in })
+    }
+
+    /// False when too many wait already, or the main loop has ended.
+    pub(crate) fn send(&self, command: Command) -> bool {
+        self.commands.try_send(command).is_ok()
+    }
+
+    /// False when it stops already, or has ended.
+    pub(crate) fn send_stop(&self, stop: Stop) -> bool {
+        self.stop.try_send(stop).is_ok()
+    }
+
+    /// Whether the main loop has ended.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.stop.is_closed()
+    }
+}
 
 /// The agent's threads that are alive.
 #[derive(Debug, Default)]
@@ -82,12 +124,12 @@ pub(crate) fn start(
     threads: Arc<AgentThreads>,
     core: Arc<CaptureCore>,
     make: impl FnOnce(Handle) -> Parts + Send + 'static,
-) -> Result<mpsc::Sender<Command>, StartError> {
-    let (commands, inbox) = mpsc::channel(MAX_COMMANDS);
+) -> Result<Lines, StartError> {
+    let (lines, inlets) = Lines::new();
     let (ready, is_ready) = sync_channel(1);
     let main = move || {
         threads.enter();
-        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, make, inbox, &ready)));
+        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, make, inlets, &ready)));
         core.shut(Shut::NotRunning);
         threads.leave();
         if let Err(payload) = ended {
@@ -98,7 +140,7 @@ pub(crate) fn start(
     };
     std::thread::Builder::new().name("flame-on".into()).spawn(main).map_err(StartError::Thread)?;
     match is_ready.recv_timeout(START_LIMIT) {
-        Ok(Ok(())) => Ok(commands),
+        Ok(Ok(())) => Ok(lines),
         Ok(Err(error)) => Err(error),
         Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => Err(StartError::Timeout(START_LIMIT)),
     }
@@ -107,7 +149,7 @@ pub(crate) fn start(
 fn run(
     threads: &Arc<AgentThreads>,
     make: impl FnOnce(Handle) -> Parts,
-    inbox: mpsc::Receiver<Command>,
+    inlets: Inlets,
     ready: &SyncSender<Result<(), StartError>>,
 ) {
     let (entering, leaving) = (threads.clone(), threads.clone());
@@ -122,7 +164,9 @@ fn run(
     match built {
         Ok(runtime) => {
             let parts = Arc::new(make(runtime.handle().clone()));
-            runtime.block_on(main_loop(parts, inbox, ready));
+            let left_over = parts.clone();
+            runtime.block_on(main_loop(parts, inlets, ready));
+            left_over.settle();
             // Not a plain drop: it would wait for adapters that never come back.
             runtime.shutdown_background();
         }
@@ -131,28 +175,55 @@ fn run(
     }
 }
 
-async fn main_loop(parts: Arc<Parts>, mut inbox: mpsc::Receiver<Command>, ready: &SyncSender<Result<(), StartError>>) {
-    let supervisor = match Supervisor::start(parts.clone()).await {
-        Ok(supervisor) => supervisor,
+async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Result<(), StartError>>) {
+    let (supervisor, mut tree) = match Supervisor::start(parts.clone()).await {
+        Ok(started) => started,
         Err(error) => return drop(ready.send(Err(StartError::Tree(error.to_string().into())))),
     };
     tokio::spawn(pump_collector(parts.clone()));
     tokio::spawn(pump_router(parts.clone()));
-    parts.core.open(Shut::NotRunning);
+    if parts.has_capture {
+        parts.core.open(Shut::NotRunning);
+    }
     if ready.send(Ok(())).is_err() {
         // Whoever started us has given up, so nobody could ever stop us.
         return shut_down(&parts, &supervisor, Duration::ZERO, None).await;
     }
-    while let Some(command) = inbox.recv().await {
-        match command {
-            Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
-            Command::Shutdown(limit, done) => {
-                return shut_down(&parts, &supervisor, limit, Some(done)).await;
+    loop {
+        tokio::select! {
+            biased;
+            stop = inlets.stop.recv() => {
+                // `None`: every handle is gone without a word.
+                let (limit, done) = stop.map_or((Duration::ZERO, None), |stop| (stop.limit, Some(stop.done)));
+                return shut_down(&parts, &supervisor, limit, done).await;
             }
+            _ = &mut tree => return lose_tree(&parts).await,
+            Some(command) = inlets.commands.recv() => obey(command, &parts, &supervisor),
         }
     }
-    // Every handle is gone without a word.
-    shut_down(&parts, &supervisor, Duration::ZERO, None).await;
+}
+
+fn obey(command: Command, parts: &Arc<Parts>, _supervisor: &ActorRef<SupervisorMsg>) {
+    match command {
+        Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
+        #[cfg(feature = "testing")]
+        Command::Fail(actor, done) if actor == "supervisor" => {
+            _supervisor.kill();
+            done(true);
+        }
+        #[cfg(feature = "testing")]
+        Command::Fail(actor, done) => {
+            let parts = parts.clone();
+            tokio::spawn(async move { done(crate::actors::testing::fail(&parts, &actor).await) });
+        }
+    }
+}
+
+/// The supervisor is gone, and ractor has ended its children with it.
+async fn lose_tree(parts: &Parts) {
+    parts.core.shut(Shut::NotRunning);
+    tracing::error!(target: "flame_on", "FlameOn stops: its supervisor ended; the service is not affected");
+    parts.in_flight.give_up().await;
 }
 
 /// Turns the rings of host threads into casts; outlives every instance of the Collector.
@@ -174,17 +245,22 @@ async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
     let both = async {
         let finished = parts.slots.collector.call(CollectorMsg::Flush, limit).await;
         let shipped = parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), limit).await;
-        finished.is_some() && shipped.is_some() && parts.outbox.is_empty()
+        finished.is_some() && shipped.is_some() && !parts.has_unshipped()
     };
-    done(timeout(limit, both).await.unwrap_or(false));
+    // Without children there is nothing to do.
+    done(!parts.has_capture || timeout(limit, both).await.unwrap_or(false));
 }
 
 async fn shut_down(parts: &Parts, supervisor: &ActorRef<SupervisorMsg>, limit: Duration, done: Option<Done>) {
     parts.core.shut(Shut::NotRunning);
     // Stopping comes after shipping and takes its own, short time.
-    let asked = supervisor.call(|reply| SupervisorMsg::Shutdown(limit, reply), Some(limit + CALL_LIMIT)).await;
-    let is_clean = asked.is_ok_and(|result| result.is_success());
+    let limit = limit.saturating_add(CALL_LIMIT);
+    let asked = supervisor.call(|reply| SupervisorMsg::Shutdown(limit - CALL_LIMIT, reply), Some(limit)).await;
+    let is_clean = matches!(asked, Ok(CallResult::Success(true)));
     supervisor.kill();
+    // In the order of the report: what is lost is counted before it is asked for.
+    parts.in_flight.give_up().await;
+    parts.settle();
     if let Some(done) = done {
         done(is_clean);
     }

@@ -110,7 +110,7 @@ impl State {
                 core.shut(Shut::Breaker);
                 core.counters.count(Count::BreakerTrips);
                 // What waits for reuse is of no use now.
-                core.chunks.release_idle();
+                core.release_idle();
                 warn_limited!("no new traces: the process uses {resident} bytes of memory, above the limit of {limit}");
             }
             Verdict::Rearm => drop(core.open(Shut::Breaker)),

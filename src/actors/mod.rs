@@ -14,6 +14,7 @@
 //! knows ractor.
 
 pub(crate) mod collector;
+pub(crate) mod in_flight;
 pub(crate) mod memory_watcher;
 pub(crate) mod parts;
 pub(crate) mod restart;
@@ -21,6 +22,8 @@ pub(crate) mod seq_trace_router;
 pub(crate) mod shipper;
 pub(crate) mod slot;
 pub(crate) mod supervisor;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 pub(crate) mod trace_session;
 pub(crate) mod trace_session_supervisor;
 

@@ -6,14 +6,16 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::collector::CollectorMsg;
+use super::in_flight::InFlight;
 use super::memory_watcher::MemoryWatcherMsg;
 use super::restart::RestartPolicy;
 use super::seq_trace_router::SeqTraceRouterMsg;
 use super::shipper::ShipperMsg;
 use super::slot::Slot;
 use super::trace_session_supervisor::SessionsMsg;
-use crate::capture::core::CaptureCore;
+use crate::capture::core::{CaptureCore, InboxItem, Shut};
 use crate::model::config::Limits;
+use crate::model::counters::Count;
 use crate::runtime::AgentThreads;
 use crate::shipping::contained::Contained;
 use crate::shipping::outbox::Outbox;
@@ -33,7 +35,7 @@ pub(crate) struct Parts {
     pub(crate) outbox: Outbox<Trace>,
     pub(crate) adapter: Contained<TraceBatch>,
     /// One batch in flight, also while the Shipper is restarted.
-    pub(crate) in_flight: Arc<Semaphore>,
+    pub(crate) in_flight: InFlight,
     /// At most `max_concurrent_finalizations` of them.
     pub(crate) finalizations: Arc<Semaphore>,
     pub(crate) slots: Slots,
@@ -45,6 +47,25 @@ impl Parts {
     /// The configuration in force.
     pub(crate) fn limits(&self) -> Arc<Limits> {
         self.core.rules().limits.clone()
+    }
+
+    /// Whether a finished trace waits, or is with the adapter.
+    pub(crate) fn has_unshipped(&self) -> bool {
+        !self.outbox.is_empty() || self.in_flight.is_taken()
+    }
+
+    /// Counts what no actor will work on any more. Safe to call twice; nothing can wait here afterwards.
+    pub(crate) fn settle(&self) {
+        self.core.shut(Shut::NotRunning);
+        for item in self.core.inbox.close() {
+            let (InboxItem::Started(trace) | InboxItem::Ready(trace)) = item;
+            trace.settle(Count::LostAtShutdown);
+            trace.close();
+        }
+        drop(self.core.routes.inbox.close());
+        let left_over = self.outbox.close();
+        self.core.counters.add(Count::LostAtShutdown, left_over.len() as u64);
+        left_over.iter().for_each(Trace::give_up);
     }
 }
 

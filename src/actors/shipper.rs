@@ -11,16 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::in_flight::Flight;
 use super::local_message;
 use super::parts::Parts;
 use crate::log::warn_limited;
-use crate::model::counters::Count;
 use crate::shipping::adapter::ShipContext;
 use crate::shipping::contained::Outcome;
-use crate::shipping::trace::{Batch as _, Trace, TraceBatch};
+use crate::shipping::trace::Batch as _;
 
 /// Time that an adapter gets to close.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
@@ -107,15 +106,16 @@ impl Shipper {
 impl State {
     /// Starts sending the next batch unless one is in flight or none is due.
     fn send_next(&mut self) {
-        let Ok(permit) = self.parts.in_flight.clone().try_acquire_owned() else { return };
+        let Some(place) = self.parts.in_flight.try_enter() else { return };
         let is_due = self.is_flushing || !self.waiting.is_empty() || self.parts.outbox.has_full_batch();
         let batch = if is_due { self.parts.outbox.take_batch() } else { Vec::new() };
         if batch.is_empty() {
-            drop(permit);
+            drop(place);
             return self.nothing_waits(is_due);
         }
         let parts = self.parts.clone();
-        tokio::spawn(async move { send(&parts, batch, permit).await });
+        let flight = Flight::new(batch, place, &parts.in_flight, parts.core.counters.clone());
+        tokio::spawn(async move { send(&parts, flight).await });
     }
 
     fn nothing_waits(&mut self, has_looked: bool) {
@@ -143,35 +143,19 @@ impl State {
 }
 
 /// Sends one batch and counts what became of it. Its own task, so that it survives the actor.
-async fn send(parts: &Parts, traces: Vec<Trace>, in_flight: OwnedSemaphorePermit) {
-    let batch = TraceBatch::new(traces);
-    let limit = parts.limits().send_timeout;
+async fn send(parts: &Parts, flight: Flight) {
+    let (batch, limit) = (flight.batch.clone(), parts.limits().send_timeout);
+    let traces = batch.items().len();
     let context = ShipContext::new(&parts.origin, FIRST_ATTEMPT);
-    let outcome = parts.adapter.send(batch.clone(), context, limit).await;
-    record(parts, &batch, &outcome);
-    drop(in_flight);
-    parts.slots.shipper.cast(ShipperMsg::BatchDone);
-}
-
-fn record(parts: &Parts, batch: &TraceBatch, outcome: &Outcome) {
-    let counters = &parts.core.counters;
-    let traces = batch.items().len() as u64;
-    if let Outcome::Accepted = outcome {
-        counters.count(Count::Batches);
-        counters.add(Count::Shipped, traces);
-        counters.add(Count::ShippedBytes, batch.encoded_bytes());
-        return;
-    }
-    let reason = match outcome {
-        Outcome::Failed(error) if !error.is_retryable() => Count::Rejected,
-        _ => Count::SendFailed,
+    let sent = parts.adapter.send(batch, context, limit);
+    let outcome = tokio::select! {
+        biased;
+        outcome = sent => outcome,
+        () = parts.in_flight.given_up() => return,
     };
-    counters.add(reason, traces);
-    match outcome {
-        Outcome::Panicked => counters.count(Count::AdapterPanics),
-        Outcome::Abandoned => counters.count(Count::AdapterAbandoned),
-        _ => {}
+    flight.land(&outcome);
+    if !matches!(outcome, Outcome::Accepted) {
+        warn_limited!("{traces} traces were not shipped: {outcome}");
     }
-    batch.items().iter().for_each(Trace::give_up);
-    warn_limited!("{traces} traces were not shipped: {outcome}");
+    parts.slots.shipper.cast(ShipperMsg::BatchDone);
 }

@@ -19,7 +19,7 @@ use super::seq_trace_router::SeqTraceRouter;
 use super::shipper::{Shipper, ShipperMsg};
 use super::slot::Slot;
 use super::trace_session_supervisor::TraceSessionSupervisor;
-use crate::capture::core::{InboxItem, Shut};
+use crate::capture::core::Shut;
 use crate::model::counters::Count;
 
 /// Time that a child gets to handle what it has queued before it is killed.
@@ -31,7 +31,8 @@ pub(crate) enum SupervisorMsg {
     /// Cast by its own timer when a child's pause before its restart is over.
     Restart(Child),
     /// Called once by the agent's main loop: finishes, ships, and stops everything within the limit.
-    Shutdown(Duration, RpcReplyPort<()>),
+    /// The reply says whether it was.
+    Shutdown(Duration, RpcReplyPort<bool>),
 }
 local_message!(SupervisorMsg);
 
@@ -61,9 +62,11 @@ pub(crate) struct State {
 }
 
 impl Supervisor {
-    /// Starts the whole tree; `Err` when a child does not come up.
-    pub(crate) async fn start(parts: Arc<Parts>) -> Result<ActorRef<SupervisorMsg>, SpawnErr> {
-        Ok(ractor::Actor::spawn(None, Self, parts).await?.0)
+    /// Starts the whole tree; `Err` when a child does not come up. The handle ends with the supervisor.
+    pub(crate) async fn start(
+        parts: Arc<Parts>,
+    ) -> Result<(ActorRef<SupervisorMsg>, tokio::task::JoinHandle<()>), SpawnErr> {
+        ractor::Actor::spawn(None, Self, parts).await
     }
 }
 
@@ -88,9 +91,9 @@ impl Supervisor {
         match message {
             SupervisorMsg::Restart(child) => state.restart(child, &myself).await,
             SupervisorMsg::Shutdown(limit, reply) => {
-                state.shut_down(limit).await;
+                let is_clean = state.shut_down(limit).await;
                 // `Err`: the main loop did not wait that long.
-                reply.send(()).ok();
+                reply.send(is_clean).ok();
             }
         }
         Ok(())
@@ -162,37 +165,32 @@ impl State {
         self.shut_down(Duration::ZERO).await;
     }
 
-    /// Ordered stop. Safe to call twice.
-    async fn shut_down(&mut self, limit: Duration) {
+    /// Ordered stop; says whether all was finished and shipped within the limit. Safe to call twice.
+    async fn shut_down(&mut self, limit: Duration) -> bool {
         self.is_stopping = true;
         let parts = self.parts.clone();
         let deadline = Instant::now() + limit;
         parts.core.shut(Shut::NotRunning);
-        if !limit.is_zero() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            parts.slots.collector.call(CollectorMsg::FinishAll, left).await;
-        }
+        let is_finished = limit.is_zero() || self.finish_all(limit).await;
         stop(&parts.slots.collector).await;
         stop(&parts.slots.sessions).await;
-        self.settle_inbox();
         if !limit.is_zero() {
             let left = deadline.saturating_duration_since(Instant::now());
             parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(left, reply), left + CALL_LIMIT).await;
         }
+        let is_clean = is_finished && !parts.has_unshipped();
+        parts.in_flight.give_up().await;
         stop(&parts.slots.shipper).await;
-        let left_over = parts.outbox.close();
-        parts.core.counters.add(Count::LostAtShutdown, left_over.len() as u64);
         stop(&parts.slots.router).await;
         stop(&parts.slots.memory_watcher).await;
+        parts.settle();
+        is_clean
     }
 
-    /// Traces that no session will read any more.
-    fn settle_inbox(&self) {
-        for item in self.parts.core.inbox.drain() {
-            let (InboxItem::Started(trace) | InboxItem::Ready(trace)) = item;
-            trace.settle(Count::LostAtShutdown);
-            trace.close();
-        }
+    /// Has every trace finished, within the limit. Nothing is to be finished where no Collector ever was.
+    async fn finish_all(&self, limit: Duration) -> bool {
+        let finished = self.parts.slots.collector.call(CollectorMsg::FinishAll, limit).await;
+        finished.is_some() || !self.parts.has_capture
     }
 
     fn empty_slot(&self, child: Child) {

@@ -21,6 +21,7 @@ use self::assembly::{Assembly, Progress};
 use super::local_message;
 use super::parts::{CALL_LIMIT, Parts};
 use super::seq_trace_router::SeqTraceRouterMsg;
+use crate::capture::core::Shut;
 use crate::capture::trace::SharedTrace;
 use crate::model::counters::Count;
 use crate::model::trace_event::EndReason;
@@ -36,6 +37,9 @@ pub(crate) enum TraceSessionMsg {
     CallsDelivered,
     /// Cast by the finalisation as its last act.
     Finalized,
+    /// Cast by tests: the handler panics.
+    #[cfg(feature = "testing")]
+    Panic,
 }
 local_message!(TraceSessionMsg);
 
@@ -108,7 +112,10 @@ impl TraceSession {
             TraceSessionMsg::Drain => state.read(&myself),
             TraceSessionMsg::Cut => state.cut(&myself),
             TraceSessionMsg::CallsDelivered => state.finish(&myself),
-            TraceSessionMsg::Finalized => myself.stop(None),
+            TraceSessionMsg::Finalized => state.stop(&myself),
+            #[cfg(feature = "testing")]
+            #[expect(clippy::panic, reason = "what the message is for")]
+            TraceSessionMsg::Panic => panic!("a session was told to panic"),
         }
         Ok(())
     }
@@ -153,7 +160,7 @@ impl State {
         let Some(assembly) = self.assembly.take() else { return };
         self.trace.stop_recording();
         let Some(job) = assembly.finish(&self.parts) else {
-            return myself.stop(None);
+            return self.stop(myself);
         };
         let (parts, myself) = (self.parts.clone(), myself.clone());
         self.task = Some(AbortOnDrop(tokio::spawn(async move {
@@ -163,10 +170,28 @@ impl State {
     }
 }
 
+impl State {
+    /// The trace is settled. Closed here: ractor gives this state to the parent, which may be slow to drop it.
+    fn stop(&self, myself: &ActorRef<TraceSessionMsg>) {
+        self.trace.close();
+        myself.stop(None);
+    }
+
+    /// What ended the session when its trace has not been settled.
+    fn cause_of_death(&self) -> Count {
+        if self.parts.core.is_shut(Shut::NotRunning) {
+            Count::LostAtShutdown
+        } else if self.parent.get_status() == ActorStatus::Running {
+            Count::SessionCrashed
+        } else {
+            Count::SessionEndedByRestart
+        }
+    }
+}
+
 impl Drop for State {
     fn drop(&mut self) {
-        let is_parent_alive = self.parent.get_status() == ActorStatus::Running;
-        self.trace.settle(if is_parent_alive { Count::SessionCrashed } else { Count::SessionEndedByRestart });
+        self.trace.settle(self.cause_of_death());
         self.trace.close();
     }
 }

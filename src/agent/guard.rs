@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use super::{FlameOn, ShutdownReport};
 use crate::capture::current::is_in_agent;
-use crate::runtime::Command;
+use crate::runtime::Stop;
 
 /// How long a drop waits for what is left to be shipped.
 const DROP_LIMIT: Duration = Duration::from_secs(2);
@@ -43,19 +43,18 @@ impl FlameOnGuard {
     /// most about `limit`, and blocks no thread.
     pub async fn shutdown(mut self, limit: Duration) -> ShutdownReport {
         self.is_stopped = true;
-        self.handle.ask(|done| Command::Shutdown(limit, done)).await
+        self.handle.ask(limit, |lines, done| lines.send_stop(Stop { limit, done })).await
     }
 
     /// As [`shutdown`](Self::shutdown), for code without a runtime: blocks this thread for at most about `limit`.
     pub fn shutdown_blocking(mut self, limit: Duration) -> ShutdownReport {
         self.is_stopped = true;
-        self.handle.ask_blocking(limit, |done| Command::Shutdown(limit, done))
+        self.handle.ask_blocking(limit, |lines, done| lines.send_stop(Stop { limit, done }))
     }
 
     fn signal_stop(&self) {
         if let Some(inner) = self.handle.reachable() {
-            // `Err`: it is stopping already, or 64 flushes are before us and the closed channel will stop it.
-            inner.commands.try_send(Command::Shutdown(DROP_LIMIT, Box::new(drop))).ok();
+            inner.lines.send_stop(Stop { limit: DROP_LIMIT, done: Box::new(|_| ()) });
         }
     }
 }
@@ -77,7 +76,7 @@ impl Drop for FlameOnGuard {
         if Handle::try_current().is_ok() || is_in_agent() {
             self.signal_stop();
         } else {
-            self.handle.ask_blocking(DROP_LIMIT, |done| Command::Shutdown(DROP_LIMIT, done));
+            self.handle.ask_blocking(DROP_LIMIT, |lines, done| lines.send_stop(Stop { limit: DROP_LIMIT, done }));
         }
     }
 }

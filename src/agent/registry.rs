@@ -29,7 +29,7 @@ pub(super) fn register(agent: &Arc<Inner>, may_be_default: bool) {
 }
 
 fn is_alive(agent: &Weak<Inner>) -> bool {
-    agent.upgrade().is_some_and(|agent| !agent.commands.is_closed())
+    agent.upgrade().is_some_and(|agent| !agent.lines.is_closed())
 }
 
 pub(super) fn current() -> FlameOn {

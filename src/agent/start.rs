@@ -1,12 +1,14 @@
 //! From a checked configuration to a running tree.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
 use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
+use crate::actors::in_flight::InFlight;
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
 use crate::capture::clock::Clock;
@@ -16,7 +18,7 @@ use crate::capture::rules::Rules;
 use crate::config::Config;
 use crate::model::config::ConfigError;
 use crate::model::counters::{Count, Counters};
-use crate::runtime::{self, AgentThreads, Command};
+use crate::runtime::{self, AgentThreads, Lines};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
@@ -60,6 +62,9 @@ impl FlameOn {
         for warning in config.warnings() {
             tracing::warn!(target: "flame_on", "{warning}");
         }
+        for key in config.keys_without_effect() {
+            tracing::warn!(target: "flame_on", "`{key}` is set, but has no effect in this version of FlameOn");
+        }
         if !config.capture() {
             tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
         }
@@ -70,11 +75,12 @@ impl FlameOn {
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
             core,
             outbox,
+            in_flight: Arc::default(),
             threads: Arc::default(),
         };
-        let commands = made.clone().run(&config, adapter)?;
+        let lines = made.clone().run(&config, adapter)?;
         let is_default = config.is_process_default();
-        let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), commands, made });
+        let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
         registry::register(&inner, is_default);
         Ok(FlameOnGuard::new(FlameOn(Some(inner))))
     }
@@ -85,6 +91,8 @@ impl FlameOn {
 pub(super) struct Made {
     pub(super) core: Arc<CaptureCore>,
     pub(super) outbox: Outbox<Trace>,
+    /// Traces that are with the adapter.
+    pub(super) in_flight: Arc<AtomicU64>,
     finalizations: Arc<Semaphore>,
     threads: Arc<AgentThreads>,
 }
@@ -94,7 +102,7 @@ impl Made {
         self,
         config: &Config,
         adapter: BoxedAdapter<TraceBatch>,
-    ) -> Result<tokio::sync::mpsc::Sender<Command>, StartError> {
+    ) -> Result<Lines, StartError> {
         let (core, threads) = (self.core.clone(), self.threads.clone());
         let origin = origin(config);
         let has_capture = config.capture();
@@ -106,7 +114,7 @@ impl Made {
             has_capture,
             outbox: self.outbox,
             adapter: Contained::new(handle, adapter),
-            in_flight: Arc::new(Semaphore::new(1)),
+            in_flight: InFlight::new(self.in_flight),
             finalizations: self.finalizations,
             slots: Slots::default(),
             threads: self.threads,

@@ -20,6 +20,8 @@ pub(crate) const CHUNK_EVENTS: usize = 512;
 pub(crate) const CHUNK_BYTES: u64 = CHUNK_EVENTS as u64 * 16;
 /// Chunks kept for reuse: 64 x 8 KiB = 512 KiB.
 const POOLED_CHUNKS: usize = 64;
+/// Chunks that wait for reuse take at most this part of the budget: what they hold, no call tree can have.
+const IDLE_PART: u64 = 8;
 
 #[derive(Debug)]
 struct Chunk {
@@ -60,6 +62,14 @@ impl ChunkPool {
         // Relaxed: the pool's queue has ordered this after the last use.
         chunk.len.store(0, Ordering::Relaxed);
         Some(ChunkRef { chunk: Some(Arc::new(chunk)), pool: self.clone() })
+    }
+
+    fn give_back(&self, chunk: Chunk) {
+        let idle = CHUNK_BYTES * (self.free.len() as u64 + 1);
+        if idle <= self.budget.max() / IDLE_PART {
+            // A full pool hands it back, and it is freed here.
+            drop(self.free.push(chunk));
+        }
     }
 
     /// Frees the chunks that wait for reuse, so that their bytes can be used for something else.
@@ -104,8 +114,7 @@ impl Drop for ChunkRef {
     fn drop(&mut self) {
         // `into_inner` gives the chunk to exactly one of two owners that drop at the same time.
         if let Some(chunk) = self.chunk.take().and_then(Arc::into_inner) {
-            // A full pool hands it back, and it is freed here.
-            drop(self.pool.free.push(chunk));
+            self.pool.give_back(chunk);
         }
     }
 }

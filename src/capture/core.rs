@@ -3,15 +3,14 @@
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crossbeam_queue::ArrayQueue;
-
 use super::chunk::{CHUNK_BYTES, ChunkPool};
 use super::clock::Clock;
 use super::dice::{RateLimit, SampledOut};
 use super::inbox::Inbox;
+use super::lane::{ChunkLane, LanePool};
 use super::routes::Routes;
 use super::rules::Rules;
-use super::trace::{ChunkLane, SharedTrace};
+use super::trace::SharedTrace;
 use crate::model::counters::Counters;
 use crate::model::event::EventHandler;
 use crate::model::time::Nanos;
@@ -20,8 +19,6 @@ use crate::safety::cpu::shed::CpuGate;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 
-/// Lanes kept for reuse: as many traces as end within a few milliseconds.
-const POOLED_LANES: usize = 64;
 /// Signals that wait for the Collector: what 1 µs a trace can announce in one coalescing pause (5 ms),
 /// 8,192 x 16 bytes = 128 KiB.
 const INBOX_CAPACITY: usize = 8_192;
@@ -70,7 +67,7 @@ pub(crate) struct CaptureCore {
     gate: AtomicU8,
     dice: AtomicU64,
     rules: RwLock<Arc<Rules>>,
-    lanes: ArrayQueue<Box<ChunkLane>>,
+    lanes: LanePool,
 }
 
 /// The handlers, in the order in which they are asked.
@@ -107,6 +104,7 @@ impl CaptureCore {
             clock: parts.clock,
             counters: parts.counters,
             chunks: ChunkPool::new(parts.budget.clone()),
+            lanes: LanePool::new(parts.budget.clone()),
             budget: parts.budget,
             inbox: Inbox::new(INBOX_CAPACITY),
             routes: Routes::default(),
@@ -119,7 +117,6 @@ impl CaptureCore {
             gate: AtomicU8::new(Shut::NotRunning as u8),
             dice: AtomicU64::new(parts.rules.highest_rate().0),
             rules: RwLock::new(Arc::new(parts.rules)),
-            lanes: ArrayQueue::new(POOLED_LANES),
         })
     }
 
@@ -173,18 +170,21 @@ impl CaptureCore {
         self.clock.between(self.made_raw, self.clock.raw())
     }
 
-    /// An empty lane.
-    pub(crate) fn take_lane(&self) -> Box<ChunkLane> {
+    /// An empty lane for the chunks that a trace may have waiting besides its first; `None` when no memory is left.
+    pub(crate) fn take_lane(&self) -> Option<Box<ChunkLane>> {
         let bytes = self.rules().limits.trace_buffer_size_bytes as u64;
-        let chunks = usize::try_from(bytes / CHUNK_BYTES).unwrap_or(usize::MAX).max(1);
-        // One of another size was made under an earlier configuration.
-        let pooled = self.lanes.pop().filter(|lane| lane.capacity() == chunks);
-        pooled.unwrap_or_else(|| Box::new(ArrayQueue::new(chunks)))
+        let chunks = usize::try_from(bytes / CHUNK_BYTES).unwrap_or(usize::MAX);
+        self.lanes.take(chunks.saturating_sub(1))
     }
 
-    /// Takes back an emptied lane.
+    /// Takes a lane back.
     pub(crate) fn return_lane(&self, lane: Box<ChunkLane>) {
-        // A full pool hands it back, and it is freed here.
-        drop(self.lanes.push(lane));
+        self.lanes.give_back(lane);
+    }
+
+    /// Frees what waits for reuse.
+    pub(crate) fn release_idle(&self) {
+        self.chunks.release_idle();
+        self.lanes.release_idle();
     }
 }

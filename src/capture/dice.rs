@@ -133,12 +133,11 @@ impl SampledOut {
 impl Threads {
     fn retire_ended(&mut self) {
         let Self { live, ended } = self;
-        live.retain(|counter| {
-            let is_live = Arc::strong_count(counter) > 1;
-            if !is_live {
-                *ended += counter.load(Ordering::Relaxed);
-            }
-            is_live
+        live.retain_mut(|counter| {
+            // `get_mut` and not a look at the count: it orders the thread's last store before the load.
+            let ended_at = Arc::get_mut(counter).map(|counter| *counter.get_mut());
+            *ended += ended_at.unwrap_or(0);
+            ended_at.is_none()
         });
     }
 }

@@ -106,11 +106,16 @@ impl FrameGuard {
         Self::open(|| id)
     }
 
-    /// Closes the frame of a future that is pending: its path is where the task waits.
-    fn leave(mut self) {
-        if let Some(token) = self.token.take() {
-            with_current(|recorder| recorder.leave_frame(token));
-        }
+    /// Whether it stands in the trace: not outside of one, and not when it was left out for want of room.
+    fn is_recorded(&self) -> bool {
+        self.token.is_some_and(FrameToken::is_recorded)
+    }
+
+    /// Closes the frame of a future that is pending: its path is where the task waits. The generation of the
+    /// trace that was told so.
+    fn leave(mut self) -> Option<u64> {
+        let token = self.token.take()?;
+        with_current(|recorder| recorder.leave_frame(token).then_some(recorder.shared.label)).flatten()
     }
 }
 
@@ -190,25 +195,37 @@ impl Waits {
 
     pub(crate) fn enter(&mut self) -> FrameGuard {
         let Self { name, id, .. } = self;
-        FrameGuard::open(|| *id.get_or_insert_with(|| NAMES.intern(name)))
+        let guard = FrameGuard::open(|| *id.get_or_insert_with(|| NAMES.intern(name)));
+        if guard.is_recorded() {
+            // Entering it again has ended the wait for the trace, too.
+            self.pending_in = None;
+        }
+        guard
     }
 
+    /// A poll whose frame was left out keeps what an earlier, recorded one said, until the future is ready.
     pub(crate) fn exit(&mut self, guard: FrameGuard, is_pending: bool) {
-        self.pending_in = None;
         if is_pending {
-            self.pending_in = with_current(|recorder| recorder.shared.label);
-            guard.leave();
+            self.pending_in = guard.leave().or(self.pending_in);
+        } else {
+            drop(guard);
+            self.abandon();
         }
     }
-}
 
-impl Drop for Waits {
-    fn drop(&mut self) {
-        let (Some(label), Some(id)) = (self.pending_in, self.id) else { return };
+    /// Tells the trace that this future does not wait any more.
+    fn abandon(&mut self) {
+        let (Some(label), Some(id)) = (self.pending_in.take(), self.id) else { return };
         with_current(|recorder| {
             if recorder.shared.label == label {
                 recorder.abandon_frame(id);
             }
         });
+    }
+}
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }

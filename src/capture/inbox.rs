@@ -19,9 +19,9 @@ pub(crate) struct Inbox<T> {
     queue: ArrayQueue<T>,
     /// Set from the first push until the next drain, so a burst rings once.
     rung: AtomicBool,
+    /// Nobody drains it any more.
+    closed: AtomicBool,
     bell: Notify,
-    /// Rings that must not wait for [`COALESCE`].
-    urgent: Notify,
 }
 
 impl<T> Inbox<T> {
@@ -29,42 +29,46 @@ impl<T> Inbox<T> {
         Arc::new(Self {
             queue: ArrayQueue::new(capacity.max(1)),
             rung: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             bell: Notify::new(),
-            urgent: Notify::new(),
         })
     }
 
-    /// Queues `item`; gives it back when the queue is full. Never waits.
+    /// Queues `item`; gives it back when the queue is full or closed. Never waits.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
-        if fork::is_forked_child() {
-            // The agent's thread stayed in the parent, and the wake would reach the parent's.
+        if fork::is_forked_child() || self.closed.load(Ordering::Relaxed) {
+            // In a forked child: the agent's thread stayed in the parent, and the wake would reach the parent's.
             return Err(item);
         }
         self.queue.push(item)?;
-        // SeqCst, as in `open`: either this push sees the flag that `open` cleared and rings, or the drain
-        // that follows `open` sees this item.
+        // As in `drain`: of two swaps one is first. Either this one finds the flag cleared and rings, or the
+        // drain's reads what this one wrote, and its pops see the item.
         if !self.rung.swap(true, Ordering::SeqCst) {
             self.bell.notify_one();
+        }
+        if self.closed.load(Ordering::SeqCst) {
+            // Closed in between, after its last drain perhaps.
+            while self.queue.pop().is_some() {}
         }
         Ok(())
     }
 
-    /// Waits for a ring, then [`COALESCE`] unless somebody hurries.
-    pub(crate) async fn rung(&self) {
-        self.bell.notified().await;
-        // An `Err` is the time-out, which is the ordinary case.
-        tokio::time::timeout(COALESCE, self.urgent.notified()).await.ok();
+    /// Takes nothing from now on, and gives out what is queued.
+    pub(crate) fn close(&self) -> Vec<T> {
+        // SeqCst, with the swaps of `rung`: a push that this drain does not see sees the flag.
+        self.closed.store(true, Ordering::SeqCst);
+        self.drain().collect()
     }
 
-    /// Rings at once.
-    pub(crate) fn hurry(&self) {
-        self.urgent.notify_one();
-        self.bell.notify_one();
+    /// Waits for a ring, then [`COALESCE`].
+    pub(crate) async fn rung(&self) {
+        self.bell.notified().await;
+        tokio::time::sleep(COALESCE).await;
     }
 
     /// Takes what is queued now: at most one queue's capacity, so that a busy producer cannot hold the drain.
     pub(crate) fn drain(&self) -> impl Iterator<Item = T> + '_ {
-        self.rung.store(false, Ordering::SeqCst);
+        self.rung.swap(false, Ordering::SeqCst);
         std::iter::from_fn(|| self.queue.pop()).take(self.queue.capacity())
     }
 
@@ -88,14 +92,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_ring_waits_for_the_burst_and_a_hurry_does_not() {
+    async fn a_ring_waits_for_the_burst() {
         let inbox = Inbox::new(8);
         inbox.push(1).unwrap();
         let start = tokio::time::Instant::now();
         inbox.rung().await;
         assert_eq!(start.elapsed(), COALESCE);
-        inbox.hurry();
-        inbox.rung().await;
-        assert_eq!(start.elapsed(), COALESCE);
+    }
+
+    #[test]
+    fn a_closed_inbox_gives_everything_back_and_keeps_nothing() {
+        let inbox = Inbox::new(8);
+        inbox.push(1).unwrap();
+        assert_eq!(inbox.close(), [1]);
+        assert_eq!(inbox.push(2), Err(2));
+        assert!(inbox.is_empty());
     }
 }

@@ -13,6 +13,7 @@ pub(crate) mod current;
 pub(crate) mod dice;
 pub(crate) mod frame;
 pub(crate) mod inbox;
+pub(crate) mod lane;
 pub(crate) mod native;
 pub(crate) mod reader;
 pub(crate) mod recorder;

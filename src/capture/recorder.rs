@@ -38,6 +38,12 @@ pub(crate) struct FrameToken {
 /// The depth of a frame that was not recorded, only counted.
 const SUPPRESSED: u32 = u32::MAX;
 
+impl FrameToken {
+    pub(crate) fn is_recorded(self) -> bool {
+        self.depth != SUPPRESSED
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Recorder {
@@ -51,8 +57,6 @@ pub(crate) struct Recorder {
     poll: u32,
     /// Frames open in this poll.
     depth: u32,
-    /// Frames entered and not recorded, inside the deepest recorded one.
-    suppressed: u32,
     /// No frame is recorded until the next poll, because a chunk was missing.
     starved: bool,
     /// Events that may still be recorded before only In and Out are.
@@ -77,7 +81,6 @@ impl Recorder {
             chunks: 1,
             poll: 0,
             depth: 0,
-            suppressed: 0,
             starved: false,
             events_left: u32::try_from(rules.limits.max_events).unwrap_or(u32::MAX),
             is_degraded: false,
@@ -120,7 +123,6 @@ impl Recorder {
     fn begin_stack(&mut self) {
         self.poll = self.poll.wrapping_add(1);
         self.depth = 0;
-        self.suppressed = 0;
         self.starved = false;
     }
 
@@ -128,7 +130,7 @@ impl Recorder {
     #[inline]
     pub(crate) fn enter_frame(&mut self, frame: FrameId) -> FrameToken {
         let (generation, poll, depth) = (self.shared.label, self.poll, self.depth);
-        if self.suppressed > 0 || depth >= self.max_depth || self.events_left == 0 || self.starved {
+        if depth >= self.max_depth || self.events_left == 0 || self.starved {
             return self.suppress();
         }
         self.record(TraceEvent::Call(frame));
@@ -139,16 +141,23 @@ impl Recorder {
         FrameToken { generation, poll, depth }
     }
 
+    /// A frame that is not recorded. Whatever kept it out also keeps out all that opens inside it: the depth
+    /// falls only when a frame around it closes, and events and room do not come back within a poll.
     #[cold]
     fn suppress(&mut self) -> FrameToken {
+        if self.shared.is_recording() {
+            self.count_suppressed();
+        }
+        FrameToken { generation: self.shared.label, poll: self.poll, depth: SUPPRESSED }
+    }
+
+    fn count_suppressed(&mut self) {
         let is_too_deep = self.depth >= self.max_depth && !self.starved && self.events_left > 0;
         let counters = &self.shared.core.counters;
         if self.events_left == 0 && !std::mem::replace(&mut self.is_degraded, true) {
             counters.count(Count::Degraded);
         }
         counters.count(if is_too_deep { Count::SuppressedDepth } else { Count::SuppressedFrames });
-        self.suppressed += 1;
-        FrameToken { generation: self.shared.label, poll: self.poll, depth: SUPPRESSED }
     }
 
     /// Closes a frame and those still open inside it.
@@ -159,11 +168,13 @@ impl Recorder {
         }
     }
 
-    /// Closes the frame of a future that is pending.
-    pub(crate) fn leave_frame(&mut self, token: FrameToken) {
-        if self.take_off(token) {
+    /// Closes the frame of a future that is pending; false when it was not recorded, or is closed already.
+    pub(crate) fn leave_frame(&mut self, token: FrameToken) -> bool {
+        let was_open = self.take_off(token);
+        if was_open {
             self.record(TraceEvent::Leave { depth: token.depth });
         }
+        was_open
     }
 
     /// Whether `token` is an open, recorded frame; if so it is not any more.
@@ -174,7 +185,6 @@ impl Recorder {
             return false;
         }
         if token.depth == SUPPRESSED {
-            self.suppressed = self.suppressed.saturating_sub(1);
             return false;
         }
         if token.depth >= self.depth {
@@ -183,7 +193,6 @@ impl Recorder {
             return false;
         }
         self.depth = token.depth;
-        self.suppressed = 0;
         true
     }
 
@@ -197,7 +206,7 @@ impl Recorder {
         let call = self.next_call;
         self.next_call = call.wrapping_add(1);
         if call == 0 {
-            self.shared.core.routes.register(self.shared.clone());
+            self.shared.register_route();
         }
         self.record(TraceEvent::CallOpen(call));
         (call, self.label_numbers)
@@ -227,6 +236,11 @@ impl Recorder {
 
     #[cold]
     fn turn_over(&mut self, event: TraceEvent, now: u64) {
+        if !self.shared.is_recording() {
+            // Ended from elsewhere in the middle of a poll: nobody would read the next chunk.
+            self.starved = true;
+            return;
+        }
         let next = self.shared.core.chunks.take().filter(|chunk| self.shared.hand_over(chunk.clone()));
         if let Some(chunk) = next {
             self.chunk = chunk;

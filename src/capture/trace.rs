@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crossbeam_queue::ArrayQueue;
+use crossbeam_queue::SegQueue;
 
 use super::chunk::ChunkRef;
 use super::core::{CaptureCore, InboxItem};
+use super::lane::ChunkLane;
 use super::routes::CallMessage;
 use crate::model::counters::Count;
 use crate::model::event::Capture;
@@ -23,10 +24,6 @@ const MAX_WAITING_CALLS: usize = 1_024;
 /// Room for an [`EndReason`] below the raw time of an end; 61 bits of a 5 GHz counter last 14 years.
 const REASON_BITS: u32 = 3;
 const REASON_MASK: u64 = (1 << REASON_BITS) - 1;
-
-/// Chunk handles on their way to the session, in the order of writing. Pooled, as it is 16 bytes for each
-/// chunk that `trace_buffer_size_bytes` allows.
-pub(crate) type ChunkLane = ArrayQueue<ChunkRef>;
 
 /// Who decides about the trace's end.
 ///
@@ -61,7 +58,10 @@ pub(crate) struct SharedTrace {
     pub(crate) core: Arc<CaptureCore>,
     /// An identifier set while the work ran, in place of the header's.
     identifier: OnceLock<String>,
-    lane: Option<Box<ChunkLane>>,
+    /// The first chunk, until the session takes it. Most traces have no other and need no lane.
+    first: Mutex<Option<ChunkRef>>,
+    /// The later chunks; made by the recorder when the first is full.
+    lane: OnceLock<Box<ChunkLane>>,
     phase: AtomicU8,
     /// The recorder must not write any more: the session is over, whatever ended it.
     closed: AtomicBool,
@@ -74,7 +74,8 @@ pub(crate) struct SharedTrace {
     /// A `Ready` for this trace waits in the inbox.
     signalled: AtomicBool,
     permit: Mutex<Option<Permit>>,
-    calls: OnceLock<ArrayQueue<CallMessage>>,
+    /// At most [`MAX_WAITING_CALLS`].
+    calls: SegQueue<CallMessage>,
 }
 
 impl SharedTrace {
@@ -84,7 +85,7 @@ impl SharedTrace {
         id: TraceId,
         header: TraceHeader,
         permit: Permit,
-        lane: Box<ChunkLane>,
+        chunk: ChunkRef,
     ) -> Self {
         Self {
             label,
@@ -93,7 +94,8 @@ impl SharedTrace {
             started_raw: core.clock.raw(),
             core,
             identifier: OnceLock::new(),
-            lane: Some(lane),
+            first: Mutex::new(Some(chunk)),
+            lane: OnceLock::new(),
             phase: AtomicU8::new(Phase::Fresh as u8),
             closed: AtomicBool::new(false),
             ended: AtomicU64::new(0),
@@ -101,7 +103,7 @@ impl SharedTrace {
             peer_raw: AtomicU64::new(0),
             signalled: AtomicBool::new(false),
             permit: Mutex::new(Some(permit)),
-            calls: OnceLock::new(),
+            calls: SegQueue::new(),
         }
     }
 
@@ -125,14 +127,22 @@ impl SharedTrace {
         IdentifierKey::of(self.identifier())
     }
 
-    /// Puts `chunk` where the session finds it; false when the trace's own budget is used up.
+    /// Puts a further `chunk` where the session finds it; false when a budget is used up. Only for the recorder.
     pub(crate) fn hand_over(&self, chunk: ChunkRef) -> bool {
-        self.lane.as_ref().is_some_and(|lane| lane.push(chunk).is_ok())
+        let lane = match self.lane.get() {
+            Some(lane) => lane,
+            None => {
+                let Some(lane) = self.core.take_lane() else { return false };
+                self.lane.get_or_init(|| lane)
+            }
+        };
+        lane.push(chunk)
     }
 
     /// The next chunk for the session.
     pub(crate) fn next_chunk(&self) -> Option<ChunkRef> {
-        self.lane.as_ref()?.pop()
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.or_else(|| self.lane.get()?.pop())
     }
 
     /// Takes the trace for the agent; false when its host thread has already discarded it.
@@ -196,9 +206,20 @@ impl SharedTrace {
         self.core.clock.between(self.started_raw, end_raw).saturating_sub(peer)
     }
 
+    /// Makes the trace reachable for call messages under its label, unless it is over.
+    pub(crate) fn register_route(self: &Arc<Self>) {
+        self.core.routes.register(self.clone());
+        // Looked at afterwards: `stop_recording` closes before it takes the route away, and one lock orders the
+        // two, so either it finds the route or this finds it closed. A route left behind would hold the trace,
+        // and through it the core, for ever.
+        if self.closed.load(Ordering::Relaxed) {
+            self.core.routes.unregister(self.label);
+        }
+    }
+
     /// Makes the recorder stop at its next look, and drops calls that are still to come.
     pub(crate) fn stop_recording(&self) {
-        // Relaxed: a late look costs events that nobody reads.
+        // Relaxed: a late look costs events that nobody reads; `register_route` is ordered by the routes' lock.
         self.closed.store(true, Ordering::Relaxed);
         self.core.routes.unregister(self.label);
     }
@@ -226,22 +247,29 @@ impl SharedTrace {
 
     /// The session is about to read: later writes signal again.
     pub(crate) fn acknowledge(&self) {
-        self.signalled.store(false, Ordering::Release);
+        // A swap and not a store: it reads the value of the latest `signal` and so sees all that came before it.
+        // After a store, reading could begin before others see the flag cleared, and their signal would be lost.
+        self.signalled.swap(false, Ordering::AcqRel);
     }
 
     /// Delivers a call message; false when too many wait.
     pub(crate) fn deliver(&self, message: CallMessage) -> bool {
-        self.calls.get_or_init(|| ArrayQueue::new(MAX_WAITING_CALLS)).push(message).is_ok()
+        // Only the router delivers, so nobody else pushes between the look and the push.
+        let has_room = self.calls.len() < MAX_WAITING_CALLS;
+        if has_room {
+            self.calls.push(message);
+        }
+        has_room
     }
 
     /// The next call message for the session.
     pub(crate) fn next_call(&self) -> Option<CallMessage> {
-        self.calls.get()?.pop()
+        self.calls.pop()
     }
 
     /// Whether the trace has made explicit calls.
     pub(crate) fn has_calls(&self) -> bool {
-        self.calls.get().is_some() || self.core.routes.is_registered(self.label)
+        !self.calls.is_empty() || self.core.routes.is_registered(self.label)
     }
 
     /// Counts the trace's end by its reason.
@@ -260,7 +288,6 @@ impl Drop for SharedTrace {
     fn drop(&mut self) {
         self.settle(Count::LostAtShutdown);
         if let Some(lane) = self.lane.take() {
-            while lane.pop().is_some() {}
             self.core.return_lane(lane);
         }
     }

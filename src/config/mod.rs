@@ -23,6 +23,33 @@ use crate::model::config::keys::with_keys;
 use crate::model::config::types::{key_doc, lent};
 use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret, ServerAddress, Settings};
 
+/// Keys of errors, native capture, the spool and compression, which this version checks but does not read. They are
+/// there so that one configuration serves this version and the next ones.
+const NOT_READ_YET: [&str; 22] = [
+    "capture_errors",
+    "logger_fallback",
+    "error_flush_interval_ms",
+    "max_error_batch_size",
+    "max_error_buffer_size",
+    "error_dedupe_window_ms",
+    "max_string_length",
+    "max_breadcrumbs",
+    "in_app_include",
+    "in_app_exclude",
+    "source_context",
+    "spool_dir",
+    "spool_max_bytes",
+    "cpu_sample_hz",
+    "cpu_signal",
+    "max_sampled_threads",
+    "native_capture",
+    "raw_stacks",
+    "max_symbol_bytes",
+    "debug_file",
+    "max_message_bytes",
+    "compression",
+];
+
 /// A checked configuration: every value is in range. [`Config::builder`] makes one.
 ///
 /// ```
@@ -59,6 +86,12 @@ impl Config {
     /// gives a shipper).
     pub fn is_local_default(&self) -> bool {
         self.settings.api_key.is_none() && self.settings.server_url.is_none()
+    }
+
+    /// Keys that are written with another value than their default although nothing in this version reads them.
+    pub(crate) fn keys_without_effect(&self) -> Vec<&'static str> {
+        let changed = Limits::default().changed_keys(&self.limits);
+        changed.into_iter().filter(|key| NOT_READ_YET.contains(key)).collect()
     }
 
     /// All checked values.

@@ -1,11 +1,10 @@
 //! The calling-context tree that a trace is folded into while it runs.
 //!
 //! Nodes stand in one flat vector, a parent always before its children, so no walk recurses. The children of
-//! a node are a ring in the order in which they first ran, entered at the one used last: code calls the same
-//! function again or goes on to the one that came next before, and both are found at once. (A list with the
-//! latest used in front is slowest for the commonest case, a loop over the same calls: each is always its last.)
-//! A ring that grows past [`RING_MAX`] is searched through one map of the tree, or a fan-out of n would cost n²
-//! steps.
+//! a node are a ring in the order in which they first ran, entered at the one used last: a call of the same
+//! function again, or of the one that came next before, is found at once. (In a list with the latest used in
+//! front, each call of a loop over the same calls is the last one.) A ring that grows past [`RING_MAX`] is searched
+//! through one map of the tree, or a fan-out of n would cost n² steps.
 
 mod into_profile;
 #[cfg(test)]

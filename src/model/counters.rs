@@ -24,7 +24,7 @@ macro_rules! counters {
             pub active_traces: u64,
             /// Bytes of chunks, trees and finished traces now, bounded by `max_capture_bytes`.
             pub capture_bytes: u64,
-            /// Finished traces that wait in the outbox now.
+            /// Finished traces that wait in the outbox, or are with the shipper, now.
             pub outbox_traces: u64,
             /// Bytes that wait in the outbox now, bounded by `max_outbox_bytes`.
             pub outbox_bytes: u64,

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -153,26 +154,31 @@ impl<B: Send + Sync + 'static> Contained<B> {
             if health.is_switched_off() {
                 return Outcome::SwitchedOff;
             }
-            let ticket = Arc::new(Ticket { state: AtomicU8::new(WAITING), health });
+            let ticket = Arc::new(Ticket { state: AtomicU8::new(WAITING), left: Notify::new(), health });
             let worker = handle.spawn_blocking({
                 let (handle, ticket) = (handle.clone(), ticket.clone());
-                move || ticket.work(|| handle.block_on(within(deadline, call)))
+                move || ticket.work(|| handle.block_on(within(deadline, &ticket.left, call)))
             });
             Caller(ticket).wait(worker, deadline + GRACE).await
         }
     }
 }
 
-/// Polls the call until its deadline. User code runs here, and here only.
-async fn within<F>(deadline: Instant, call: impl FnOnce(Duration) -> F) -> Outcome
+/// Polls the call until its deadline, or until nobody waits for it. User code runs here, and here only.
+async fn within<F>(deadline: Instant, left: &Notify, call: impl FnOnce(Duration) -> F) -> Outcome
 where
     F: Future<Output = Result<(), ShipError>>,
 {
     let time_left = deadline.saturating_duration_since(Instant::now());
-    match timeout_at(deadline, call(time_left)).await {
-        Ok(Ok(())) => Outcome::Accepted,
-        Ok(Err(error)) => Outcome::Failed(error.detach()),
-        Err(_elapsed) => Outcome::TimedOut,
+    tokio::select! {
+        // First, because a caller may leave as the runtime ends: the timer below panics after that.
+        biased;
+        () = left.notified() => Outcome::TimedOut,
+        shipped = timeout_at(deadline, call(time_left)) => match shipped {
+            Ok(Ok(())) => Outcome::Accepted,
+            Ok(Err(error)) => Outcome::Failed(error.detach()),
+            Err(_elapsed) => Outcome::TimedOut,
+        },
     }
 }
 
@@ -186,6 +192,8 @@ const GIVEN_UP: u8 = 4;
 #[derive(Debug)]
 struct Ticket {
     state: AtomicU8,
+    /// Notified when nobody waits for the call any more.
+    left: Notify,
     health: Arc<AdapterHealth>,
 }
 
@@ -214,6 +222,7 @@ impl Ticket {
         // Counted first, so that the worker never takes back what has not been counted yet.
         self.health.stuck.fetch_add(1, Ordering::AcqRel);
         if self.advance(RUNNING, ABANDONED) {
+            self.left.notify_one();
             return Left::WhileItRuns;
         }
         self.health.stuck.fetch_sub(1, Ordering::AcqRel);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::finalize::FinalizeJob;
+use super::finalize::{FinalizeJob, HeldClaim};
 use crate::actors::parts::Parts;
 use crate::capture::frame::NAMES;
 use crate::capture::reader::LaneReader;
@@ -60,6 +60,8 @@ impl Assembly {
 
     /// Reads what has been written, up to a bound.
     pub(super) fn read(&mut self) -> Progress {
+        // Each time, and not only at the end: what waits is bounded, and a trace may make more calls than that.
+        self.take_calls();
         // Looked at first: all that was written before the end is in the lane by now.
         let ended = self.trace.ended();
         let end_raw = ended.map_or(u64::MAX, |(raw, _)| raw);
@@ -121,15 +123,16 @@ impl Assembly {
         let (end_raw, reason) = self.trace.ended().unwrap_or((core.clock.raw(), EndReason::Truncated));
         let age = core.clock.between(self.trace.started_raw, core.clock.raw());
         let finished = self.fold.finish(core.clock.between(self.trace.started_raw, end_raw));
+        if self.events == 0 {
+            // Not even one poll began, whoever ended it.
+            self.trace.settle(Count::NeverRun);
+            return None;
+        }
         self.trace.count_end(reason);
         core.counters.add(Count::Events, self.events);
         core.counters.add(Count::FoldedPaths, finished.folded_paths);
         core.counters.add(Count::ClampedNanos, finished.clamped.0);
         core.counters.add(Count::CallsDropped, finished.calls_dropped);
-        if self.events == 0 && reason == EndReason::Cancelled {
-            self.trace.settle(Count::NeverRun);
-            return None;
-        }
         let measured: Nanos = finished.duration.saturating_sub(finished.peer);
         if measured < self.trace.header.threshold {
             self.trace.settle(Count::BelowThreshold);
@@ -142,7 +145,7 @@ impl Assembly {
             tree: finished.tree,
             names: self.names,
             memory: self.memory,
-            claim,
+            claim: HeldClaim::new(claim),
             reason,
             function_length_threshold: parts.limits().function_length_threshold,
             origin: parts.origin.clone(),

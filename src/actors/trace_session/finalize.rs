@@ -27,7 +27,7 @@ pub(super) struct FinalizeJob {
     pub(super) tree: CallTree,
     pub(super) names: OwnNames,
     pub(super) memory: Option<Reservation>,
-    pub(super) claim: Option<Claim>,
+    pub(super) claim: HeldClaim,
     pub(super) captured_at: SystemTime,
     pub(super) duration: Nanos,
     pub(super) reason: EndReason,
@@ -35,34 +35,65 @@ pub(super) struct FinalizeJob {
     pub(super) origin: Arc<Origin>,
 }
 
+/// The dedupe window that a trace has closed; open again when the trace gets lost before it is finished.
+#[derive(Debug)]
+pub(super) struct HeldClaim(Option<Claim>);
+
+impl HeldClaim {
+    pub(super) fn new(claim: Option<Claim>) -> Self {
+        Self(claim)
+    }
+}
+
+impl Drop for HeldClaim {
+    fn drop(&mut self) {
+        if let Some(claim) = self.0.take() {
+            claim.release();
+        }
+    }
+}
+
+/// A finished trace that nobody has taken yet; dropped before that, it is given up.
+struct Finished(Option<Trace>);
+
+impl Drop for Finished {
+    fn drop(&mut self) {
+        if let Some(trace) = &self.0 {
+            trace.give_up();
+        }
+    }
+}
+
 /// Finishes the trace and puts it into the outbox, or counts why not.
 pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
     let trace = job.trace.clone();
     match timeout(FINALIZE_LIMIT, finish(parts, job)).await {
-        Ok(Some(finished)) => {
-            trace.settle_elsewhere();
-            parts.outbox.push(finished);
-        }
-        Ok(None) => trace.settle(Count::FinalizeFailed),
+        Ok(finished) => match finished.and_then(|mut finished| finished.0.take()) {
+            Some(finished) => {
+                trace.settle_elsewhere();
+                parts.outbox.push(finished);
+            }
+            None => trace.settle(Count::FinalizeFailed),
+        },
         Err(_) => trace.settle(Count::FinalizeTimedOut),
     }
 }
 
-async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Trace> {
+async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Finished> {
     // `Err` only when the semaphore is closed, which nobody does.
     let permit = parts.finalizations.clone().acquire_owned().await.ok()?;
     // `Err`: it panicked, or the runtime is going down.
     tokio::task::spawn_blocking(move || {
         // Held by the work itself, so that abandoned work still counts.
         let _permit = permit;
-        job.build()
+        Finished(Some(job.build()))
     })
     .await
     .ok()
 }
 
 impl FinalizeJob {
-    fn build(self) -> Trace {
+    fn build(mut self) -> Trace {
         let header = &self.trace.header;
         let root = format!("{} {}", header.capture.event_name(), self.trace.identifier());
         let profile = self.tree.into_profile(&root, |frame| self.names.name(frame));
@@ -83,7 +114,7 @@ impl FinalizeJob {
             truncated: self.reason == EndReason::Truncated,
             thinned: false,
             reservation: memory.map(|memory| Box::new(memory) as _),
-            on_given_up: self.claim.map(|claim| Box::new(move || claim.release()) as _),
+            on_given_up: self.claim.0.take().map(|claim| Box::new(move || claim.release()) as _),
         })
     }
 }

@@ -38,19 +38,20 @@ class Tls:
 
 @dataclass
 class Ingest(flame_on_pb2_grpc.FlameOnIngestServicer):
-    """Fails the first calls with `failures`, one each, and takes every later one."""
+    """Refuses the first calls with `failures`, one each, and takes every later one."""
 
     failures: list[grpc.StatusCode] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
-    calls: int = 0
+    refused: list[flame_on_pb2.IngestRequest] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def Ingest(self, request, context):  # noqa: N802, the generated code wants this name
         with self.lock:
-            self.calls += 1
             failure = self.failures.pop(0) if self.failures else None
             if failure is None:
                 self.batches.append(Batch(request, list(context.invocation_metadata())))
+            else:
+                self.refused.append(request)
         if failure is not None:
             context.abort(failure, "as the test wants it")
         return flame_on_pb2.IngestResponse(success=True, ingested=len(request.traces))

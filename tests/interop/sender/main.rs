@@ -1,0 +1,49 @@
+//! Does known work under a real agent and says on standard output, as JSON, what it did and how long it took by its
+//! own watch. Its agent is set up by the environment alone, as an operator would do it.
+//!
+//! Ends with 0 when everything was shipped, with 3 when something was lost.
+#![allow(clippy::print_stdout, reason = "its output is what it is for")]
+
+mod watch;
+mod work;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use flame_on::{Config, FlameOn, UnitSettings};
+use serde::Serialize;
+
+use crate::watch::Done;
+
+/// Long enough to connect and send on a busy machine, short enough to wait for in vain.
+const LIMIT: Duration = Duration::from_secs(4);
+const LOST: u8 = 3;
+
+#[derive(Serialize)]
+struct Report {
+    traces: Vec<Done>,
+    shipped: u64,
+    lost: u64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
+    let everything = || UnitSettings::new().threshold(Duration::ZERO);
+    let config = Config::builder()
+        .capture(true)
+        .sample_rate(1.0)
+        .event(work::ORDER, everything())
+        .event(work::IMPORT, everything())
+        .build()?;
+    let agent = FlameOn::start(config)?;
+    let traces = work::do_all(&agent).await?;
+
+    let handle = agent.handle();
+    agent.shutdown(LIMIT).await;
+    let stats = handle.stats();
+    let report = Report { traces, shipped: stats.shipped, lost: stats.lost() };
+    println!("{}", serde_json::to_string(&report)?);
+    let is_all_shipped = report.shipped == report.traces.len() as u64 && report.lost == 0;
+    Ok(if is_all_shipped { ExitCode::SUCCESS } else { LOST.into() })
+}

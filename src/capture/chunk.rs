@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn a_reader_sees_what_was_written_and_the_pool_gets_the_chunk_back() {
-        let budget = CaptureBudget::new(CHUNK_BYTES);
+        let budget = CaptureBudget::new(CHUNK_BYTES * IDLE_PART);
+        let others = budget.try_reserve(CHUNK_BYTES * (IDLE_PART - 1)).unwrap();
         let pool = ChunkPool::new(budget.clone());
         let writer = pool.take().unwrap();
         let reader = writer.clone();
@@ -136,9 +137,19 @@ mod tests {
         assert!(pool.take().is_none(), "the reader still has it");
         drop(reader);
         assert_eq!(pool.take().unwrap().len(), 0);
-        assert_eq!(budget.used(), CHUNK_BYTES);
+        assert_eq!(budget.used(), others.bytes() + CHUNK_BYTES, "it waits for reuse");
         pool.release_idle();
-        assert_eq!(budget.used(), 0);
+        assert_eq!(budget.used(), others.bytes());
+    }
+
+    #[test]
+    fn idle_chunks_leave_most_of_a_small_budget_to_others() {
+        let budget = CaptureBudget::new(CHUNK_BYTES * IDLE_PART * 2);
+        let pool = ChunkPool::new(budget.clone());
+        let all: Vec<_> = std::iter::from_fn(|| pool.take()).collect();
+        assert_eq!(all.len() as u64, IDLE_PART * 2);
+        drop(all);
+        assert_eq!(budget.used(), budget.max() / IDLE_PART);
     }
 
     #[test]

@@ -108,4 +108,41 @@ mod tests {
         assert_eq!(inbox.push(2), Err(2));
         assert!(inbox.is_empty());
     }
+
+    /// Waits for rings alone: a lost one would be waited for in vain.
+    #[test]
+    fn no_ring_is_lost_among_many_producers_and_one_drain() {
+        const PRODUCERS: usize = 4;
+        const EACH: usize = 20_000;
+        let inbox = Inbox::new(64);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let produce = &|producer: usize| {
+            for number in 0..EACH {
+                let mut item = (producer, number);
+                // Full: the drain has been rung, and will make room.
+                while let Err(back) = inbox.push(item) {
+                    item = back;
+                    std::thread::yield_now();
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            (0..PRODUCERS).for_each(|producer| drop(scope.spawn(move || produce(producer))));
+            runtime.block_on(async {
+                let mut next = [0; PRODUCERS];
+                while next != [EACH; PRODUCERS] {
+                    let rung = tokio::time::timeout(Duration::from_secs(120), inbox.bell.notified()).await;
+                    assert!(rung.is_ok(), "what waits was not rung for: {next:?}");
+                    for (producer, number) in inbox.drain() {
+                        assert_eq!(number, next[producer], "each once, in its producer's order");
+                        next[producer] += 1;
+                    }
+                    if !inbox.is_empty() {
+                        inbox.bell.notify_one();
+                    }
+                }
+            });
+        });
+        assert!(inbox.is_empty());
+    }
 }

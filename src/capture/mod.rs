@@ -21,3 +21,7 @@ pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod scope;
 pub(crate) mod trace;
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]
+mod tests;

@@ -91,6 +91,15 @@ impl Scope {
         Stopper(self.shared().map_or_else(Weak::new, Arc::downgrade))
     }
 
+    /// Its recorder, to be driven by hand.
+    #[cfg(test)]
+    pub(crate) fn into_recorder(mut self) -> Option<Box<Recorder>> {
+        match std::mem::replace(&mut self.0, State::Off) {
+            State::Traced(recorder) => Some(recorder),
+            State::Off | State::Frame(_) => None,
+        }
+    }
+
     pub(crate) fn shared(&self) -> Option<&Arc<SharedTrace>> {
         match &self.0 {
             State::Traced(recorder) => Some(&recorder.shared),

@@ -169,6 +169,11 @@ impl CallTree {
         self.folded_paths
     }
 
+    /// Counts a path that was not even looked for, because a frame around it had found no room.
+    pub(crate) fn count_folded(&mut self) {
+        self.folded_paths += 1;
+    }
+
     /// The memory held, without the allocator's own.
     pub(crate) fn approx_bytes(&self) -> usize {
         // A map slot takes its entry and one byte of control, and one in eight slots stays free.

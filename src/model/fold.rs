@@ -44,6 +44,8 @@ pub(crate) struct Fold {
     stack: Vec<OpenFrame>,
     /// Open frames that `max_depth` left out of `stack`.
     deeper: usize,
+    /// The place in `stack` of the outermost open frame that found no room in the tree; beyond its end: none did.
+    folded_at: usize,
     max_depth: usize,
     /// Owns the time that passes now.
     top: NodeId,
@@ -102,6 +104,7 @@ impl Fold {
             tree: CallTree::new(limits.max_stacks),
             stack: Vec::new(),
             deeper: 0,
+            folded_at: usize::MAX,
             max_depth: limits.max_depth,
             top: NodeId::ROOT,
             waiting: None,
@@ -233,12 +236,25 @@ impl Fold {
             self.deeper += 1;
             return;
         }
-        let node = self.tree.child(self.top, frame);
+        let node = self.enter(frame);
         self.stack.push(OpenFrame { node, frame });
         self.top = node;
         if !self.sites.is_empty() {
             self.sites.enter(node, frame);
         }
+    }
+
+    /// What opens inside a frame without room stays with it: looked up under the kept ancestor, it could be taken
+    /// for a frame that this one calls directly.
+    #[inline]
+    fn enter(&mut self, frame: FrameId) -> NodeId {
+        if self.stack.len() > self.folded_at {
+            self.tree.count_folded();
+            return self.top;
+        }
+        let node = self.tree.child(self.top, frame);
+        self.folded_at = if node == self.top { self.stack.len() } else { usize::MAX };
+        node
     }
 
     /// Closes frames until `depth` are open; nothing if no more are.

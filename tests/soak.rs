@@ -40,7 +40,8 @@ async fn unit(random: &mut Random) {
             drop(held);
         }
         4 => {
-            drop(futures::join!(tokio::time::sleep(pause).in_frame("left"), tokio::task::yield_now().in_frame("right")))
+            let left = tokio::time::sleep(pause).in_frame("left");
+            futures::join!(left, tokio::task::yield_now().in_frame("right"));
         }
         _ => (0..random.below(3_000)).for_each(|_| in_frame("loop", || ())),
     }
@@ -120,14 +121,23 @@ fn soak_for(agent: &FlameOn, time: Duration, seed: u64) -> u64 {
             let is_over = &is_over;
             scope.spawn(move || traffic(agent, seed * 8 + thread, is_over));
         }
+        // However this ends: the traffic must not outlive a failed test.
+        let _over = Over(&is_over);
         let (mut random, end) = (Random::new(seed), Instant::now() + time);
         while Instant::now() < end {
             operate(agent, &mut random);
         }
-        is_over.store(true, Ordering::Relaxed);
     });
     assert_ledger_closes(agent);
     resident()
+}
+
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn soak(time: Duration) {

@@ -20,12 +20,12 @@ pub use capture::current::{current_trace_id, set_identifier};
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
 pub use capture::scope::{Scope, Stopper, Traced};
 pub use config::{Config, ConfigBuilder, Reloaded};
+#[cfg(feature = "tower")]
+pub use integrations::http_layer::{FlameOnLayer, FlameOnService, RequestInfo, ResponseFuture, TracedBody};
 #[cfg(feature = "ractor")]
 pub use integrations::ractor;
 #[cfg(feature = "ractor")]
 pub use integrations::ractor::{Call, CallError, call, call_labelled};
-#[cfg(feature = "tower")]
-pub use integrations::http_layer::{FlameOnLayer, FlameOnService, RequestInfo, ResponseFuture, TracedBody};
 #[cfg(feature = "tower")]
 pub use integrations::unit_layer::{UnitLayer, UnitService};
 pub use model::config::{

@@ -55,6 +55,11 @@ impl TestAgent {
         Ok(Self { guard: FlameOn::start(change(builder).build()?)?, shipped })
     }
 
+    /// A handle to the agent.
+    pub fn handle(&self) -> FlameOn {
+        self.guard.handle()
+    }
+
     /// Takes the traces that have ended by now, in the order of finishing. Waits for the agent, never for a timer.
     pub async fn traces(&self) -> Vec<Trace> {
         self.flush(LIMIT).await;

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 use flame_on::__fork::{fork_and_check, is_off, watch};
+use flame_on::testing::TestAgent;
+use flame_on::{FlameOn, Scope};
 
 /// Held by another thread while the test forks, so that nobody in a child can ever take it.
 static HELD: Mutex<()> = Mutex::new(());
@@ -33,6 +35,25 @@ fn a_child_is_off_from_the_first_call_on_and_its_parent_is_not() {
     assert!(!is_off());
 
     assert!(fork_and_check(|| std::process::abort()).is_err(), "a child that dies is not taken for an answer");
+
+    let agent = TestAgent::start().unwrap();
+    AGENT.set(agent.handle()).unwrap();
+    *RUNNING.lock().unwrap() = Some(agent.unit("shop.batch", || "started before the fork"));
+    assert!(fork_and_check(a_child_neither_traces_nor_waits).unwrap());
+    drop(RUNNING.lock().unwrap().take());
+    assert!(agent.unit("shop.batch", || "after it").is_sampled(), "the parent's agent goes on");
+}
+
+static AGENT: OnceLock<FlameOn> = OnceLock::new();
+static RUNNING: Mutex<Option<Scope>> = Mutex::new(None);
+
+fn a_child_neither_traces_nor_waits() -> bool {
+    let Some(agent) = AGENT.get() else { return false };
+    let is_traced = agent.unit("shop.batch", || "in the child").is_sampled();
+    // Begun by the parent; its end must not touch what the agent's threads may have held.
+    drop(RUNNING.try_lock().map(|mut scope| scope.take()));
+    let report = agent.flush_blocking(std::time::Duration::from_secs(60));
+    !is_traced && report.shipped == 0
 }
 
 /// A million calls within the child's alarm: none of them waits.

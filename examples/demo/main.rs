@@ -48,7 +48,10 @@ async fn main() -> anyhow::Result<()> {
     anyhow::ensure!(!traces.is_empty(), "the server has received nothing: {stats:?}");
     println!(
         "Of {} requests {} traces were shipped, {} were below {THRESHOLD:?}, {} were left out as\n         duplicates (one trace an endpoint a minute).\n",
-        client::REQUESTS, stats.shipped, stats.below_threshold, stats.deduplicated + stats.skipped_dedupe
+        client::REQUESTS,
+        stats.shipped,
+        stats.below_threshold,
+        stats.deduplicated + stats.skipped_dedupe
     );
     render::write_all(&traces, Path::new("target/flame-on-demo"))
 }

@@ -74,7 +74,8 @@ fn write_svg(trace: &ReceivedTrace, stacks: &[Stack<'_>], file: &Path) -> anyhow
     }
     let mut options = flamegraph::Options::default();
     options.title = trace.identifier.clone();
-    options.subtitle = Some("violet: waiting · teal: waiting for somebody who has a name · grey: the client · warm: on a CPU".into());
+    options.subtitle =
+        Some("violet: waiting · teal: waiting for somebody who has a name · grey: the client · warm: on a CPU".into());
     options.count_name = "µs".into();
     options.min_width = 0.0;
     options.bgcolors = Some(BackgroundColor::Flat(Color { r: 255, g: 255, b: 255 }));

@@ -63,6 +63,10 @@ pub(crate) enum Price {
     Of(u64, RpcReplyPort<u64>),
 }
 
+// Only where ractor is built with its `cluster` feature: elsewhere every type is a message.
+#[cfg(feature = "ractor-cluster")]
+impl ractor::Message for Price {}
+
 struct PriceActor;
 
 impl Actor for PriceActor {

@@ -98,11 +98,7 @@ pub(super) struct Made {
 }
 
 impl Made {
-    fn run(
-        self,
-        config: &Config,
-        adapter: BoxedAdapter<TraceBatch>,
-    ) -> Result<Lines, StartError> {
+    fn run(self, config: &Config, adapter: BoxedAdapter<TraceBatch>) -> Result<Lines, StartError> {
         let (core, threads) = (self.core.clone(), self.threads.clone());
         let origin = origin(config);
         let has_capture = config.capture();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::chunk::{CHUNK_EVENTS, ChunkRef};
 use super::clock::Clock;
+use super::native::fork;
 use super::rules::Rules;
 use super::trace::SharedTrace;
 use crate::model::counters::Count;
@@ -266,6 +267,10 @@ impl Recorder {
 
     /// Ends the trace. Below its threshold, and before the agent has taken it up, this thread settles it.
     pub(crate) fn end(mut self, reason: EndReason) {
+        if fork::is_forked_child() {
+            // What ends a trace takes short locks, and one that another thread held at the fork stays locked.
+            return std::mem::forget(self);
+        }
         let now = self.clock.raw();
         if let Some(since) = self.peer_since.take() {
             self.shared.add_peer(now.saturating_sub(since));

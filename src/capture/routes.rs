@@ -74,11 +74,6 @@ impl Routes {
     pub(crate) fn deliver(&self, routed: Routed) -> bool {
         self.by_label.get(&routed.label).is_some_and(|trace| trace.deliver(routed.message))
     }
-
-    /// Labels in use now.
-    pub(crate) fn len(&self) -> usize {
-        self.by_label.len()
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::current::{self, current_trace_id};
-use super::frame::{FrameGuard, Waits};
+use super::frame::Waits;
 use super::recorder::{Leave, Recorder};
 use super::trace::SharedTrace;
 use crate::model::frame::FrameId;
@@ -254,9 +254,4 @@ impl<F> Traced<F> {
     pub fn trace_id(&self) -> Option<TraceId> {
         self.scope.trace_id()
     }
-}
-
-/// A frame of the trace that runs here, for a scope that is not a future.
-pub(crate) fn open_frame(id: FrameId) -> FrameGuard {
-    FrameGuard::open_id(id)
 }

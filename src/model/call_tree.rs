@@ -160,6 +160,7 @@ impl CallTree {
     }
 
     /// How many nodes there are, the root included.
+    #[cfg(test)]
     pub(crate) fn node_count(&self) -> usize {
         self.nodes.len()
     }

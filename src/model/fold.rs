@@ -78,6 +78,7 @@ pub(crate) struct Finished {
     /// Events folded.
     pub(crate) events: u64,
     /// Why it ended; none when it was finished from outside.
+    #[cfg(test)]
     pub(crate) end: Option<EndReason>,
 }
 
@@ -186,6 +187,7 @@ impl Fold {
             folded_paths: self.tree.folded_paths(),
             calls_dropped,
             events: self.events,
+            #[cfg(test)]
             end: self.end,
             tree: self.tree,
         }
@@ -194,11 +196,6 @@ impl Fold {
     /// The frames that are open above the root, outermost first; those past `max_depth` are not known.
     pub(crate) fn open_frames(&self) -> impl DoubleEndedIterator<Item = FrameId> + ExactSizeIterator {
         self.stack.iter().map(|open| open.frame)
-    }
-
-    /// The time since the start, as far as it is known.
-    pub(crate) fn now(&self) -> Nanos {
-        self.now
     }
 
     /// Lets no new path into the tree from now on; their time stays with the nearest path that is kept.

@@ -70,13 +70,6 @@ impl Reservation {
         self.bytes -= by;
         self.shared.give_back(by);
     }
-
-    /// Moves `bytes` of it, at most all, into a reservation of their own: for what outlives the rest.
-    pub(crate) fn split(&mut self, bytes: u64) -> Self {
-        let bytes = bytes.min(self.bytes);
-        self.bytes -= bytes;
-        Self { shared: Arc::clone(&self.shared), bytes }
-    }
 }
 
 impl Shared {
@@ -173,9 +166,7 @@ mod tests {
                                 assert!(budget.used() <= MAX);
                                 held.shrink(round % 53);
                             }
-                            let part = held.split(round % 11);
                             drop(held);
-                            drop(part);
                         }
                     }
                 });
@@ -189,7 +180,6 @@ mod tests {
         Reserve(u64),
         Grow(prop::sample::Index, u64),
         Shrink(prop::sample::Index, u64),
-        Split(prop::sample::Index, u64),
         Drop(prop::sample::Index),
     }
 
@@ -199,7 +189,6 @@ mod tests {
             (0_u64..80).prop_map(Step::Reserve),
             (which(), 0_u64..80).prop_map(|(at, by)| Step::Grow(at, by)),
             (which(), 0_u64..80).prop_map(|(at, by)| Step::Shrink(at, by)),
-            (which(), 0_u64..80).prop_map(|(at, by)| Step::Split(at, by)),
             which().prop_map(Step::Drop),
         ]
     }
@@ -224,12 +213,6 @@ mod tests {
                     Step::Shrink(at, by) if !held.is_empty() => {
                         let at = at.index(held.len());
                         held[at].shrink(by);
-                    }
-                    Step::Split(at, bytes) if !held.is_empty() => {
-                        let at = at.index(held.len());
-                        let part = held[at].split(bytes);
-                        held.push(part);
-                        prop_assert_eq!(budget.used(), before);
                     }
                     Step::Drop(at) if !held.is_empty() => {
                         drop(held.swap_remove(at.index(held.len())));

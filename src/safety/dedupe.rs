@@ -121,6 +121,7 @@ impl DedupeTable {
     }
 
     /// Windows that were opened before their time because the table was full, since the start.
+    #[cfg(test)]
     pub(crate) fn evicted(&self) -> u64 {
         self.0.order().evicted
     }

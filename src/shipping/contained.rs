@@ -51,6 +51,7 @@ pub(crate) enum Outcome {
 impl Outcome {
     /// Whether the batch is worth another try. Not after a panic or a blocked thread: what an adapter does to
     /// one batch it will do to the same batch again.
+    #[cfg(test)]
     pub(crate) fn is_retryable(&self) -> bool {
         match self {
             Self::Failed(error) => error.is_retryable(),
@@ -113,6 +114,7 @@ impl<B: Send + Sync + 'static> Contained<B> {
     }
 
     /// How the adapter fares.
+    #[cfg(test)]
     pub(crate) fn health(&self) -> &AdapterHealth {
         &self.health
     }

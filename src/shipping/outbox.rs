@@ -91,6 +91,7 @@ impl<T: Weighted> Outbox<T> {
     /// Returns a batch that could not be shipped: its items are the oldest again, in their order. They are
     /// also the first to go if there is no room for them any more. Does not ring: who returns a batch
     /// decides when to try again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "where a retry will return its batch"))]
     pub(crate) fn put_back(&self, batch: impl IntoIterator<Item = T, IntoIter: DoubleEndedIterator>) {
         let mut back = batch.into_iter().rev().map(|item| (item.weight_bytes(), item)).collect::<Vec<_>>();
         let evicted = {

@@ -71,11 +71,13 @@ impl ShipError {
     }
 
     /// Whether the server read the batch and refused it.
+    #[cfg(test)]
     pub(crate) fn is_rejected(&self) -> bool {
         self.kind == Kind::Rejected
     }
 
     /// Whether the server does not accept the key. Not retryable as it is, but what was sent was not at fault.
+    #[cfg(test)]
     pub(crate) fn is_denied(&self) -> bool {
         self.kind == Kind::Denied
     }

@@ -39,6 +39,7 @@ pub(crate) struct TraceParts {
     /// Whether detail was left out to stay within a bound.
     pub(crate) thinned: bool,
     /// Whatever has to be held while the trace exists, such as its share of a memory budget.
+    #[expect(dead_code, reason = "held, not read")]
     pub(crate) reservation: Option<Reservation>,
     /// Called when the trace will not reach its destination.
     pub(crate) on_given_up: Option<OnGivenUp>,
@@ -262,24 +263,4 @@ fn unix_nanos(time: SystemTime) -> i64 {
 
 fn name_of<'a>(profile: &'a Profile, node: &ProfileNode) -> Option<&'a str> {
     profile.frames.get(usize::try_from(node.frame).ok()?).map(|name| &**name)
-}
-
-/// The path of `node`, root to leaf.
-fn joined(profile: &Profile, node: &ProfileNode) -> String {
-    let parent = |node: &&ProfileNode| profile.nodes.get(usize::try_from(node.parent).ok()?);
-    let mut names =
-        std::iter::successors(Some(node), parent).filter_map(|node| name_of(profile, node)).collect::<Vec<_>>();
-    names.reverse();
-    let mut path = String::with_capacity(names.iter().map(|name| name.len() + 1).sum());
-    for name in names {
-        if !path.is_empty() {
-            path.push(';');
-        }
-        path.extend(name.chars().map(|c| match c {
-            ';' => ':',
-            '\n' | '\r' => ' ',
-            c => c,
-        }));
-    }
-    path
 }

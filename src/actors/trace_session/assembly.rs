@@ -48,7 +48,6 @@ pub(super) struct Assembly {
     names: OwnNames,
     /// `None` when not even an empty tree found room: then only the root is kept.
     memory: Option<Reservation>,
-    events: u64,
 }
 
 impl Assembly {
@@ -59,7 +58,6 @@ impl Assembly {
             reader: LaneReader::default(),
             fold: Fold::new(FoldLimits { max_stacks: limits.max_stacks, max_depth: limits.max_stack_depth }),
             names: OwnNames::default(),
-            events: 0,
         }
     }
 
@@ -82,7 +80,7 @@ impl Assembly {
     fn read_batch(&mut self, end_raw: u64) -> usize {
         let Self { trace, reader, fold, .. } = self;
         let (clock, start) = (&trace.core.clock, trace.started_raw);
-        let read = reader.read(trace, BATCH, |word, raw| {
+        reader.read(trace, BATCH, |word, raw| {
             // Written while a stopper ended the trace elsewhere.
             if raw > end_raw {
                 return;
@@ -90,9 +88,7 @@ impl Assembly {
             if let Some(event) = TraceEvent::from_word(word) {
                 fold.apply(event, clock.between(start, raw));
             }
-        });
-        self.events += read as u64;
-        read
+        })
     }
 
     /// Makes sure that the next batch has room, or stops the tree from growing.
@@ -128,13 +124,13 @@ impl Assembly {
         let (end_raw, reason) = self.trace.ended().unwrap_or((core.clock.raw(), EndReason::Truncated));
         let age = core.clock.between(self.trace.started_raw, core.clock.raw());
         let finished = self.fold.finish(core.clock.between(self.trace.started_raw, end_raw));
-        if self.events == 0 {
+        if finished.events == 0 {
             // Not even one poll began, whoever ended it.
             self.trace.settle(Count::NeverRun);
             return None;
         }
         self.trace.count_end(reason);
-        core.counters.add(Count::Events, self.events);
+        core.counters.add(Count::Events, finished.events);
         core.counters.add(Count::FoldedPaths, finished.folded_paths);
         core.counters.add(Count::ClampedNanos, finished.clamped.0);
         core.counters.add(Count::CallsDropped, finished.calls_dropped);

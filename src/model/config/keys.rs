@@ -169,6 +169,7 @@ pub(crate) struct Key {
     /// Whether a reload applies it.
     pub(crate) is_live: bool,
     /// The lines of its documentation.
+    #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that writes docs/configuration.md"))]
     pub(crate) docs: &'static [&'static str],
 }
 

@@ -133,6 +133,7 @@ impl CpuGate {
     }
 
     /// Whether CPU samples are taken.
+    #[cfg(test)]
     pub(crate) fn takes_samples(&self) -> bool {
         self.level() < ShedLevel::Samples
     }

@@ -86,6 +86,7 @@ pub(crate) enum GrpcSetupError {
     #[error(
         "use_ssl needs the feature `tls-ring` or `tls-aws-lc` of flame-on; set use_ssl = false to ship in plain text"
     )]
+    #[cfg_attr(any(feature = "tls-ring", feature = "tls-aws-lc"), expect(dead_code, reason = "TLS is there"))]
     NoTls,
     /// The host is no host.
     #[error("server_url: {host:?} is not a host name or an address")]

@@ -6,8 +6,8 @@
 //! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use ractor::ActorRef;
@@ -25,8 +25,7 @@ use crate::actors::supervisor::{Supervisor, SupervisorMsg};
 use crate::agent::StartError;
 use crate::capture::core::{CaptureCore, Shut};
 use crate::capture::current;
-use crate::safety::cpu::{ThreadNumber, current_thread};
-use crate::safety::system::SystemRoot;
+use crate::safety::cpu::threads::AgentThreads;
 
 /// Time for the tree to come up; it takes about a millisecond on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -93,35 +92,6 @@ impl Lines {
     }
 }
 
-/// The agent's threads that are alive.
-#[derive(Debug, Default)]
-pub(crate) struct AgentThreads(Mutex<Vec<ThreadNumber>>);
-
-impl AgentThreads {
-    /// The kernel's numbers of the threads.
-    pub(crate) fn list(&self) -> Vec<ThreadNumber> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn enter(&self) {
-        current::enter_agent();
-        if let Some(thread) = this_thread() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
-        }
-    }
-
-    fn leave(&self) {
-        if let Some(thread) = this_thread() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != thread);
-        }
-    }
-}
-
-/// `None` where the system does not tell: then CPU time is not watched.
-fn this_thread() -> Option<ThreadNumber> {
-    current_thread(&SystemRoot::host().ok()?).ok()
-}
-
 /// Starts the agent's thread and returns when the tree is up. `make` builds what needs the runtime's handle.
 pub(crate) fn start(
     threads: Arc<AgentThreads>,
@@ -131,7 +101,7 @@ pub(crate) fn start(
     let (lines, inlets) = Lines::new();
     let (ready, is_ready) = sync_channel(1);
     let main = move || {
-        threads.enter();
+        enter(&threads);
         let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, make, inlets, &ready)));
         core.shut(Shut::NotRunning);
         threads.leave();
@@ -149,6 +119,12 @@ pub(crate) fn start(
     }
 }
 
+/// What every thread of the agent does first.
+fn enter(threads: &AgentThreads) {
+    current::enter_agent();
+    threads.enter();
+}
+
 fn run(
     threads: &Arc<AgentThreads>,
     make: impl FnOnce(Handle) -> Parts,
@@ -161,7 +137,7 @@ fn run(
         .max_blocking_threads(MAX_BLOCKING_THREADS)
         .thread_keep_alive(KEEP_ALIVE)
         .thread_name("flame-on-work")
-        .on_thread_start(move || entering.enter())
+        .on_thread_start(move || enter(&entering))
         .on_thread_stop(move || leaving.leave())
         .build();
     match built {

@@ -16,7 +16,7 @@ use super::trace_session_supervisor::SessionsMsg;
 use crate::capture::core::{CaptureCore, InboxItem, Shut};
 use crate::model::config::Limits;
 use crate::model::counters::Count;
-use crate::runtime::AgentThreads;
+use crate::safety::cpu::threads::AgentThreads;
 use crate::shipping::contained::Contained;
 use crate::shipping::outbox::Outbox;
 use crate::shipping::trace::{Origin, Trace, TraceBatch};

@@ -27,7 +27,7 @@ use crate::model::sanitizer::call_term;
 /// # async fn rows(_: &str) -> u64 { 1 }
 /// # async fn f() {
 /// let sql = String::from("select 1");
-/// // In the flame graph: SLEEP;CALL postgres {"query", "..."}
+/// // In the flame graph: SLEEP;CALL postgres {"...", "..."}
 /// let rows = flame_on::call_named("postgres", &("query", &sql), rows(&sql)).await;
 /// # }
 /// ```

@@ -6,6 +6,7 @@
 //! Files read: `/proc/thread-self`, and `/proc/self/task/<thread>/schedstat`, else `stat` beside it.
 
 pub(crate) mod shed;
+pub(crate) mod threads;
 
 use std::collections::HashMap;
 use std::path::PathBuf;

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::model::profile::ProfileNode;
+use crate::model::time::Nanos;
 use crate::shipping::trace::tests::{batch, parts, trace};
 use crate::shipping::trace::{Batch as _, TraceParts};
 
@@ -190,6 +192,7 @@ async fn a_profile_larger_than_the_budget_is_refused_for_good() {
         let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         Arc::from(format!("{noise:016x}"))
     }));
+    big.profile.nodes.extend((4..2_004).map(|frame| ProfileNode { parent: 0, frame, own: Nanos(1_000) }));
     let big = TraceBatch::new(vec![Trace::new(TraceParts { ..big })]);
     let adapter = adapter(dir.path(), 5_000);
     ship(&adapter, &later(1)).await.unwrap();

@@ -164,6 +164,8 @@ impl FlameOn {
         let (new, reloaded) = config.plan_reload(settings)?;
         inner.made.apply(&config, &new);
         *config = Arc::new(new);
+        // False when 64 commands wait: then each timer fires once more by its old interval.
+        inner.lines.send(Command::Reloaded);
         Ok(reloaded)
     }
 

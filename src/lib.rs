@@ -42,6 +42,11 @@ pub use shipping::grpc::server;
 pub use shipping::ship_error::ShipError;
 pub use shipping::trace::{Trace, TraceBatch};
 
+/// The README's code, for the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// A heap-allocated future, spelled out so that no third-party type is in the signatures.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::actors::collector::CollectorMsg;
+use crate::actors::memory_watcher::MemoryWatcherMsg;
 use crate::actors::parts::{CALL_LIMIT, Parts};
 use crate::actors::seq_trace_router::SeqTraceRouterMsg;
 use crate::actors::shipper::ShipperMsg;
@@ -41,6 +42,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 pub(crate) enum Command {
     /// Ship what is finished by now.
     Flush(Duration, Done),
+    /// The configuration has changed: timers that run by it begin anew.
+    Reloaded,
     /// Make the named actor fail.
     #[cfg(feature = "testing")]
     Fail(String, Done),
@@ -164,21 +167,32 @@ fn run(
     match built {
         Ok(runtime) => {
             let parts = Arc::new(make(runtime.handle().clone()));
-            let left_over = parts.clone();
-            runtime.block_on(main_loop(parts, inlets, ready));
-            left_over.settle();
+            let answer = runtime.block_on(main_loop(parts.clone(), inlets, ready));
+            parts.settle();
             // Not a plain drop: it would wait for adapters that never come back.
             runtime.shutdown_background();
+            drop(parts);
+            // Last, so that nothing of the agent is left when its guard returns.
+            if let Some((done, is_clean)) = answer {
+                done(is_clean);
+            }
         }
         // `Err`: the starting thread has given up.
         Err(error) => drop(ready.send(Err(StartError::Thread(error)))),
     }
 }
 
-async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Result<(), StartError>>) {
+/// Whom to tell that the agent has ended, and whether everything was done within the limit.
+type Answer = Option<(Done, bool)>;
+
+async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Result<(), StartError>>) -> Answer {
     let (supervisor, mut tree) = match Supervisor::start(parts.clone()).await {
         Ok(started) => started,
-        Err(error) => return drop(ready.send(Err(StartError::Tree(error.to_string().into())))),
+        Err(error) => {
+            // `Err`: the starting thread has given up.
+            ready.send(Err(StartError::Tree(error.to_string().into()))).ok();
+            return None;
+        }
     };
     tokio::spawn(pump_collector(parts.clone()));
     tokio::spawn(pump_router(parts.clone()));
@@ -187,17 +201,22 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
     }
     if ready.send(Ok(())).is_err() {
         // Whoever started us has given up, so nobody could ever stop us.
-        return shut_down(&parts, &supervisor, Duration::ZERO, None).await;
+        shut_down(&parts, &supervisor, Duration::ZERO).await;
+        return None;
     }
     loop {
         tokio::select! {
             biased;
             stop = inlets.stop.recv() => {
                 // `None`: every handle is gone without a word.
-                let (limit, done) = stop.map_or((Duration::ZERO, None), |stop| (stop.limit, Some(stop.done)));
-                return shut_down(&parts, &supervisor, limit, done).await;
+                let limit = stop.as_ref().map_or(Duration::ZERO, |stop| stop.limit);
+                let is_clean = shut_down(&parts, &supervisor, limit).await;
+                return stop.map(|stop| (stop.done, is_clean));
             }
-            _ = &mut tree => return lose_tree(&parts).await,
+            _ = &mut tree => {
+                lose_tree(&parts).await;
+                return None;
+            }
             Some(command) = inlets.commands.recv() => obey(command, &parts, &supervisor),
         }
     }
@@ -205,6 +224,10 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
 
 fn obey(command: Command, parts: &Arc<Parts>, _supervisor: &ActorRef<SupervisorMsg>) {
     match command {
+        Command::Reloaded => {
+            parts.slots.shipper.cast(ShipperMsg::Reloaded);
+            parts.slots.memory_watcher.cast(MemoryWatcherMsg::Reloaded);
+        }
         Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
         #[cfg(feature = "testing")]
         Command::Fail(actor, done) if actor == "supervisor" => {
@@ -251,17 +274,12 @@ async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
     done(!parts.has_capture || timeout(limit, both).await.unwrap_or(false));
 }
 
-async fn shut_down(parts: &Parts, supervisor: &ActorRef<SupervisorMsg>, limit: Duration, done: Option<Done>) {
+async fn shut_down(parts: &Parts, supervisor: &ActorRef<SupervisorMsg>, limit: Duration) -> bool {
     parts.core.shut(Shut::NotRunning);
     // Stopping comes after shipping and takes its own, short time.
-    let limit = limit.saturating_add(CALL_LIMIT);
-    let asked = supervisor.call(|reply| SupervisorMsg::Shutdown(limit - CALL_LIMIT, reply), Some(limit)).await;
-    let is_clean = matches!(asked, Ok(CallResult::Success(true)));
+    let patience = limit.saturating_add(CALL_LIMIT);
+    let asked = supervisor.call(|reply| SupervisorMsg::Shutdown(limit, reply), Some(patience)).await;
     supervisor.kill();
-    // In the order of the report: what is lost is counted before it is asked for.
     parts.in_flight.give_up().await;
-    parts.settle();
-    if let Some(done) = done {
-        done(is_clean);
-    }
+    matches!(asked, Ok(CallResult::Success(true)))
 }

@@ -22,7 +22,6 @@ fn synchronous_work_is_traced_without_a_runtime() {
     let [trace] = &traces[..] else { panic!("{traces:?} {:?}", agent.stats()) };
     assert_eq!((trace.event_name(), trace.identifier()), ("shop.batch", "nightly"));
     assert_conserved(trace);
-    println!("{}", trace.collapsed());
     assert_eq!(agent.active_traces(), 0);
 }
 
@@ -43,7 +42,6 @@ async fn an_await_is_a_sleep_under_its_frame_and_a_call_explains_it() {
         .await;
     let traces = agent.traces().await;
     let [trace] = &traces[..] else { panic!("{traces:?} {:?}", agent.stats()) };
-    println!("{}", trace.collapsed());
     assert_conserved(trace);
     assert!(trace.contains("SLEEP") && trace.contains("warm_up") && trace.contains("CALL postgres"));
 }

@@ -44,12 +44,12 @@ impl InFlight {
         self.given_up.subscribe().wait_for(|given_up| *given_up).await.ok();
     }
 
-    /// Stops waiting for the adapter: the batch it has is counted as lost, and it gets no other.
+    /// Stops waiting for the adapter: the batch it has is counted as lost, and it gets no other. Safe to call twice.
     pub(crate) async fn give_up(&self) {
         self.given_up.send_replace(true);
-        if let Ok(Ok(place)) = timeout(LET_GO_LIMIT, self.place.acquire()).await {
-            place.forget();
-        }
+        // `Err`: closed by an earlier call, or the sending task did not get its turn.
+        timeout(LET_GO_LIMIT, self.place.acquire()).await.ok();
+        self.place.close();
     }
 }
 

@@ -10,7 +10,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
+use tokio::task::JoinHandle;
 
 use super::local_message;
 use super::parts::Parts;
@@ -26,13 +27,15 @@ use crate::safety::system::{SystemRoot, SystemUnknown};
 /// How often the CPU time is read: ten readings in the 10 s over which it is averaged.
 const CPU_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Signals to the watcher, each cast by its timer.
+/// Signals to the watcher.
 #[derive(Debug)]
 pub(crate) enum MemoryWatcherMsg {
-    /// Every `memory_check_interval_ms`.
+    /// Cast by a timer every `memory_check_interval_ms`.
     CheckMemory,
-    /// Every second.
+    /// Cast by a timer every second.
     CheckCpu,
+    /// Cast by the main loop: the interval or the limit may be another one.
+    Reloaded,
 }
 local_message!(MemoryWatcherMsg);
 
@@ -45,6 +48,8 @@ pub(crate) struct State {
     memory: MemoryWatch,
     cpu: ThreadsCpu,
     shed: CpuShed,
+    /// Casts the next `CheckMemory`.
+    timer: Option<JoinHandle<Result<(), MessagingErr<MemoryWatcherMsg>>>>,
 }
 
 impl MemoryWatcher {
@@ -64,11 +69,13 @@ impl MemoryWatcher {
         myself: ActorRef<MemoryWatcherMsg>,
         parts: Arc<Parts>,
     ) -> Result<State, ActorProcessingErr> {
-        check_memory_later(&parts, &myself);
         myself.send_interval(CPU_INTERVAL, || MemoryWatcherMsg::CheckCpu);
         let memory = MemoryWatch::new(parts.core.is_shut(Shut::Breaker));
         let root = SystemRoot::host().map_err(|error| cannot_watch(&error)).ok();
-        Ok(State { parts, root, memory, cpu: ThreadsCpu::default(), shed: CpuShed::default() })
+        let (cpu, shed) = (ThreadsCpu::default(), CpuShed::default());
+        let mut state = State { parts, root, memory, cpu, shed, timer: None };
+        state.set_timer(&myself);
+        Ok(state)
     }
 
     async fn handle(
@@ -78,9 +85,9 @@ impl MemoryWatcher {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            MemoryWatcherMsg::CheckMemory => {
+            MemoryWatcherMsg::CheckMemory | MemoryWatcherMsg::Reloaded => {
                 state.check_memory();
-                check_memory_later(&state.parts, &myself);
+                state.set_timer(&myself);
             }
             MemoryWatcherMsg::CheckCpu => state.check_cpu(),
         }
@@ -89,6 +96,15 @@ impl MemoryWatcher {
 }
 
 impl State {
+    /// One at a time, so that a reload changes the interval now.
+    fn set_timer(&mut self, myself: &ActorRef<MemoryWatcherMsg>) {
+        let interval = self.parts.limits().memory_check_interval;
+        let timer = myself.send_after(interval, || MemoryWatcherMsg::CheckMemory);
+        if let Some(earlier) = self.timer.replace(timer) {
+            earlier.abort();
+        }
+    }
+
     fn check_memory(&mut self) {
         let core = &self.parts.core;
         core.dedupe.sweep(core.now());
@@ -127,12 +143,6 @@ impl State {
         let core = &self.parts.core;
         core.cpu.set(self.shed.decide(core.now(), used));
     }
-}
-
-/// One at a time, so that a reload changes the interval.
-fn check_memory_later(parts: &Parts, myself: &ActorRef<MemoryWatcherMsg>) {
-    // The timer's handle is of no use: it fires into a mailbox that ignores it.
-    drop(myself.send_after(parts.limits().memory_check_interval, || MemoryWatcherMsg::CheckMemory));
 }
 
 fn cannot_watch(error: &SystemUnknown) {

@@ -18,6 +18,8 @@ pub(crate) mod in_flight;
 pub(crate) mod memory_watcher;
 pub(crate) mod parts;
 pub(crate) mod restart;
+#[cfg(test)]
+pub(crate) mod rig;
 pub(crate) mod seq_trace_router;
 pub(crate) mod shipper;
 pub(crate) mod slot;

@@ -69,6 +69,13 @@ impl Parts {
     }
 }
 
+impl Drop for Parts {
+    /// However the agent ended: what waits owns the core, and the core owns where it waits.
+    fn drop(&mut self) {
+        self.settle();
+    }
+}
+
 /// The live children of the supervisor.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {

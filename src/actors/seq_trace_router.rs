@@ -67,10 +67,15 @@ impl SeqTraceRouter {
     }
 }
 
-fn deliver_all(parts: &Parts) {
+/// Delivers what waits now. From any thread: both the queue and the labels are shared.
+pub(super) fn deliver_all(parts: &Parts) {
     let core = &parts.core;
     for routed in core.routes.inbox.drain() {
         let is_delivered = core.routes.deliver(routed);
         core.counters.count(if is_delivered { Count::CallsRouted } else { Count::CallsDropped });
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

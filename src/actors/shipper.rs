@@ -10,7 +10,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, MessagingErr, RpcReplyPort, SpawnErr};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::in_flight::Flight;
@@ -32,6 +33,8 @@ const FIRST_ATTEMPT: u32 = 1;
 pub(crate) enum ShipperMsg {
     /// Cast by the interval timer, and once at the start: ship what waits.
     Flush,
+    /// Cast by the main loop: the interval or the size of a batch may be another one.
+    Reloaded,
     /// Cast by the outbox: a full batch waits.
     BatchWaits,
     /// Cast by the sending task as its last act.
@@ -49,8 +52,12 @@ pub(crate) struct State {
     parts: Arc<Parts>,
     /// A batch below the full size may go too, until nothing waits.
     is_flushing: bool,
+    /// Casts the next `Flush`.
+    timer: Option<Timer>,
     waiting: Vec<Waiting>,
 }
+
+type Timer = JoinHandle<Result<(), MessagingErr<ShipperMsg>>>;
 
 struct Waiting {
     deadline: Instant,
@@ -73,7 +80,7 @@ impl Shipper {
             // `Err`: this instance is gone, and the next one looks for itself.
             myself.cast(ShipperMsg::BatchWaits).ok();
         });
-        Ok(State { parts, is_flushing: false, waiting: Vec::new() })
+        Ok(State { parts, is_flushing: false, timer: None, waiting: Vec::new() })
     }
 
     // Always `Ok`: an `Err` here stops the actor, and a failed batch is an expected event.
@@ -86,9 +93,9 @@ impl Shipper {
         match message {
             ShipperMsg::Flush => {
                 state.is_flushing = true;
-                // One at a time, so that a reload changes the interval.
-                drop(myself.send_after(state.parts.limits().flush_interval, || ShipperMsg::Flush));
+                state.set_timer(&myself);
             }
+            ShipperMsg::Reloaded => state.set_timer(&myself),
             ShipperMsg::BatchWaits | ShipperMsg::BatchDone => {}
             ShipperMsg::ShipAll(limit, reply) => state.wait_for_all(limit, reply, &myself),
             ShipperMsg::Expire => state.expire(),
@@ -116,6 +123,14 @@ impl State {
         let parts = self.parts.clone();
         let flight = Flight::new(batch, place, &parts.in_flight, parts.core.counters.clone());
         tokio::spawn(async move { send(&parts, flight).await });
+    }
+
+    /// One at a time, so that a reload changes the interval now.
+    fn set_timer(&mut self, myself: &ActorRef<ShipperMsg>) {
+        let timer = myself.send_after(self.parts.limits().flush_interval, || ShipperMsg::Flush);
+        if let Some(earlier) = self.timer.replace(timer) {
+            earlier.abort();
+        }
     }
 
     fn nothing_waits(&mut self, has_looked: bool) {

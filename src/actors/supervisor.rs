@@ -150,9 +150,9 @@ impl State {
         if self.is_stopping {
             return;
         }
-        self.parts.core.counters.count(Count::Restarts);
-        if self.start_child(child, myself).await.is_err() {
-            Box::pin(self.schedule_restart(child, myself)).await;
+        match self.start_child(child, myself).await {
+            Ok(()) => self.parts.core.counters.count(Count::Restarts),
+            Err(_) => Box::pin(self.schedule_restart(child, myself)).await,
         }
     }
 

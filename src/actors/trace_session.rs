@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use self::assembly::{Assembly, Progress};
 use super::local_message;
 use super::parts::{CALL_LIMIT, Parts};
-use super::seq_trace_router::SeqTraceRouterMsg;
+use super::seq_trace_router::{SeqTraceRouterMsg, deliver_all};
 use crate::capture::core::Shut;
 use crate::capture::trace::SharedTrace;
 use crate::model::counters::Count;
@@ -150,8 +150,10 @@ impl State {
         self.is_settling = true;
         let (parts, myself) = (self.parts.clone(), myself.clone());
         self.task = Some(AbortOnDrop(tokio::spawn(async move {
-            // Without an answer the router is gone, and the trace is finished with the calls it has.
-            parts.slots.router.call(SeqTraceRouterMsg::Flush, CALL_LIMIT).await;
+            if parts.slots.router.call(SeqTraceRouterMsg::Flush, CALL_LIMIT).await.is_none() {
+                // The router is gone, and this trace does not wait for the next one.
+                deliver_all(&parts);
+            }
             myself.cast(TraceSessionMsg::CallsDelivered).ok();
         })));
     }

@@ -99,3 +99,7 @@ impl State {
         self.live.insert(actor.get_id(), LiveSession { actor, trace });
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
@@ -69,15 +70,7 @@ impl FlameOn {
             tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
         }
         let adapter = adapter::choose(&config)?;
-        let core = CaptureCore::new(core_parts(&config));
-        let outbox = outbox(&config, core.counters.clone());
-        let made = Made {
-            finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
-            core,
-            outbox,
-            in_flight: Arc::default(),
-            threads: Arc::default(),
-        };
+        let made = Made::new(&config);
         let lines = made.clone().run(&config, adapter)?;
         let is_default = config.is_process_default();
         let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
@@ -98,23 +91,36 @@ pub(super) struct Made {
 }
 
 impl Made {
+    fn new(config: &Config) -> Self {
+        let core = CaptureCore::new(core_parts(config));
+        Self {
+            outbox: outbox(config, core.counters.clone()),
+            core,
+            in_flight: Arc::default(),
+            finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
+            threads: Arc::default(),
+        }
+    }
+
     fn run(self, config: &Config, adapter: BoxedAdapter<TraceBatch>) -> Result<Lines, StartError> {
-        let (core, threads) = (self.core.clone(), self.threads.clone());
-        let origin = origin(config);
-        let has_capture = config.capture();
-        let intensity = config.hooks().restart_intensity;
-        runtime::start(threads, core, move |handle| Parts {
+        let (core, threads, config) = (self.core.clone(), self.threads.clone(), config.clone());
+        runtime::start(threads, core, move |handle| self.parts(&config, adapter, handle))
+    }
+
+    fn parts(self, config: &Config, adapter: BoxedAdapter<TraceBatch>, handle: Handle) -> Parts {
+        let intensity = config.hooks().restart_intensity.unwrap_or(RestartPolicy::DEFAULT.intensity);
+        Parts {
             core: self.core,
-            origin,
-            restart_policy: RestartPolicy { intensity: intensity.unwrap_or(3), ..RestartPolicy::DEFAULT },
-            has_capture,
+            origin: origin(config),
+            restart_policy: RestartPolicy { intensity, ..RestartPolicy::DEFAULT },
+            has_capture: config.capture(),
             outbox: self.outbox,
             adapter: Contained::new(handle, adapter),
             in_flight: InFlight::new(self.in_flight),
             finalizations: self.finalizations,
             slots: Slots::default(),
             threads: self.threads,
-        })
+        }
     }
 
     /// Puts a new configuration into force, as far as a running agent can.

@@ -120,6 +120,7 @@ impl Drop for ChunkRef {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

@@ -166,6 +166,7 @@ pub(crate) fn random_bits() -> u128 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

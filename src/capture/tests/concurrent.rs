@@ -18,13 +18,13 @@ use crate::model::trace_event::{EndReason, TraceEvent};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A recorder of its own, and what its session would get.
-fn recorder(rig: &Rig) -> (Box<Recorder>, Arc<SharedTrace>) {
+fn recorder(rig: &Rig) -> (Recorder, Arc<SharedTrace>) {
     let (scope, session) = rig.admit();
-    (scope.into_recorder().unwrap(), session.trace)
+    (*scope.into_recorder().unwrap(), session.trace)
 }
 
 /// Writes frames whose ids count up, poll after poll, until `is_over` or the trace is; returns how many were begun.
-fn write(mut recorder: Box<Recorder>, first: u32, is_over: &AtomicBool) -> u32 {
+fn write(mut recorder: Recorder, first: u32, is_over: &AtomicBool) -> u32 {
     let mut next = first;
     while !is_over.load(Ordering::Relaxed) && recorder.enter_poll() {
         for _ in 0..50 {

@@ -74,6 +74,12 @@ impl Routes {
     pub(crate) fn deliver(&self, routed: Routed) -> bool {
         self.by_label.get(&routed.label).is_some_and(|trace| trace.deliver(routed.message))
     }
+
+    /// Labels in use now.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.by_label.len()
+    }
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ const USABLE: usize = CHUNK_EVENTS - 1;
 
 /// How a poll ended for the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "tower"), allow(dead_code, reason = "only the layers know other ends than waiting"))]
 pub(crate) enum Leave {
     /// Pending: the task waits.
     Waiting,

@@ -122,6 +122,7 @@ impl SharedTrace {
     }
 
     /// Makes a better identifier from the one it was admitted with, once; nothing if that one names an endpoint.
+    #[cfg(feature = "tower")]
     pub(crate) fn describe(&self, with: impl FnOnce(&str) -> String) {
         if !self.is_deduplicated() {
             self.described.get_or_init(|| cut_identifier(with(self.header.capture.identifier())));

@@ -156,15 +156,17 @@ fn a_recursion_50_000_deep_is_cut_at_the_depth_that_is_kept() {
     let most = watched(&agent, || {
         // A stack for the recursion itself.
         let deep = std::thread::Builder::new().stack_size(256 << 20);
-        let scope = agent.unit("load.recursion", || "50,000");
-        deep.spawn(|| scope.in_scope(|| recurse(DEPTH))).unwrap().join().unwrap();
+        std::thread::scope(|scope| {
+            let recursion = || agent.unit("load.recursion", || "50,000").in_scope(|| recurse(DEPTH));
+            deep.spawn_scoped(scope, recursion).unwrap().join().unwrap();
+        });
         let traces = agent.traces_blocking();
         let trace = &traces[0];
         let sum: Duration = trace.paths().map(|(_, own)| own).sum();
         assert_eq!(sum, trace.duration());
         let deepest = trace.paths().map(|(path, _)| path.matches("recurse").count()).max();
-        // Which of them pass the profile filter is a matter of time.
-        assert!(deepest.is_some_and(|deepest| (1..=KEPT).contains(&deepest)), "{deepest:?}");
+        // Which of them pass the profile filter is a matter of time; how many were kept, the counter tells.
+        assert!(deepest <= Some(KEPT), "{deepest:?}");
     });
     let stats = assert_ledger_closes(&agent);
     assert_eq!((stats.suppressed_depth, stats.suppressed_frames), ((DEPTH - KEPT) as u64, 0));

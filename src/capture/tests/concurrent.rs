@@ -1,5 +1,6 @@
 //! Two threads at one trace.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,10 +24,11 @@ fn recorder(rig: &Rig) -> (Recorder, Arc<SharedTrace>) {
     (*scope.into_recorder().unwrap(), session.trace)
 }
 
-/// Writes frames whose ids count up, poll after poll, until `is_over` or the trace is; returns how many were begun.
-fn write(mut recorder: Recorder, first: u32, is_over: &AtomicBool) -> u32 {
-    let mut next = first;
-    while !is_over.load(Ordering::Relaxed) && recorder.enter_poll() {
+/// Writes frames whose ids count up from the first of `ids`, poll after poll, until they, the trace or `is_over` end
+/// it; the id that would have been next.
+fn write(mut recorder: Recorder, ids: Range<u32>, is_over: &AtomicBool) -> u32 {
+    let mut next = ids.start;
+    while next < ids.end && !is_over.load(Ordering::Relaxed) && recorder.enter_poll() {
         for _ in 0..50 {
             let token = recorder.enter_frame(FrameId(next));
             recorder.exit_frame(token);
@@ -78,7 +80,7 @@ fn a_reader_gets_every_event_once_in_order_and_none_of_an_earlier_trace() {
         let first = 10 + round * IDS;
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let writer = scope.spawn(|| write(recorder, first, &is_over));
+            let writer = scope.spawn(|| write(recorder, first..u32::MAX, &is_over));
             let ids = read(&trace, |count| {
                 if count > 3_000 {
                     // In every third round it ends from here, in the middle of whatever it does.
@@ -108,14 +110,16 @@ fn a_reader_gets_every_event_once_in_order_and_none_of_an_earlier_trace() {
 
 #[test]
 fn with_room_for_all_a_reader_misses_nothing() {
-    let rig = Rig::with(Limits { trace_buffer_size_bytes: chunks(4_000), ..limits() });
+    const IDS: Range<u32> = 10..100_010;
+    // Two events a frame, and two for every fifty: room for all, should the reader never get its turn.
+    let rig = Rig::with(Limits { trace_buffer_size_bytes: chunks(1_000), ..limits() });
     let (recorder, trace) = recorder(&rig);
-    let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| write(recorder, 10, &is_over));
-        let ids = read(&trace, |count| is_over.store(count > 100_000, Ordering::Relaxed));
-        let end = writer.join().unwrap();
-        assert_eq!(ids, (10..end).collect::<Vec<_>>());
+        let writer = scope.spawn(|| write(recorder, IDS, &AtomicBool::new(false)));
+        let ids = read(&trace, |_| ());
+        assert_eq!(writer.join().unwrap(), IDS.end);
+        // Not `assert_eq`, which would print them all.
+        assert!(ids.iter().copied().eq(IDS), "{} of {} frames", ids.len(), IDS.len());
     });
     assert_eq!(rig.count(Count::Starved), 0);
 }

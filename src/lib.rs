@@ -6,7 +6,6 @@ mod capture;
 mod config;
 mod encode;
 mod integrations;
-mod log;
 mod model;
 mod runtime;
 mod safety;
@@ -80,6 +79,29 @@ pub mod __vectors_labels;
 #[doc(hidden)]
 pub mod __fork {
     pub use crate::capture::native::fork::testing::{fork_and_check, is_off, watch};
+}
+
+/// Opens a frame until the end of the enclosing block.
+///
+/// A statement, so that it cannot be dropped at once by mistake. For synchronous code: in a future, a frame
+/// ends at the latest when the poll in which it began ends. Wrap a future with
+/// [`in_frame`](crate::FrameExt::in_frame) instead.
+///
+/// ```
+/// fn load(id: u64) -> String {
+///     flame_on::frame!("load");
+///     format!("user {id}")
+/// }
+/// # load(1);
+/// ```
+#[macro_export]
+macro_rules! frame {
+    ($name:literal) => {
+        let _flame_on_frame = {
+            static SITE: $crate::__private::FrameSite = $crate::__private::FrameSite::new($name);
+            $crate::FrameGuard::__enter(&SITE)
+        };
+    };
 }
 
 /// Makes the [`Metadata`] of a start event; values borrow from the caller.

@@ -10,18 +10,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use ractor::ActorRef;
-use ractor::rpc::CallResult;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use crate::actors::collector::CollectorMsg;
 use crate::actors::memory_watcher::MemoryWatcherMsg;
-use crate::actors::parts::{CALL_LIMIT, Parts};
+use crate::actors::parts::Parts;
 use crate::actors::seq_trace_router::SeqTraceRouterMsg;
 use crate::actors::shipper::ShipperMsg;
-use crate::actors::supervisor::{Supervisor, SupervisorMsg};
+use crate::actors::tree::Tree;
 use crate::agent::StartError;
 use crate::capture::core::{CaptureCore, Shut};
 use crate::capture::current;
@@ -162,11 +160,11 @@ fn run(
 type Answer = Option<(Done, bool)>;
 
 async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Result<(), StartError>>) -> Answer {
-    let (supervisor, mut tree) = match Supervisor::start(parts.clone()).await {
-        Ok(started) => started,
+    let mut tree = match Tree::start(parts.clone()).await {
+        Ok(tree) => tree,
         Err(error) => {
             // `Err`: the starting thread has given up.
-            ready.send(Err(StartError::Tree(error.to_string().into()))).ok();
+            ready.send(Err(StartError::Tree(error.into()))).ok();
             return None;
         }
     };
@@ -177,7 +175,7 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
     }
     if ready.send(Ok(())).is_err() {
         // Whoever started us has given up, so nobody could ever stop us.
-        shut_down(&parts, &supervisor, Duration::ZERO).await;
+        shut_down(&parts, &tree, Duration::ZERO).await;
         return None;
     }
     loop {
@@ -186,19 +184,19 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
             stop = inlets.stop.recv() => {
                 // `None`: every handle is gone without a word.
                 let limit = stop.as_ref().map_or(Duration::ZERO, |stop| stop.limit);
-                let is_clean = shut_down(&parts, &supervisor, limit).await;
+                let is_clean = shut_down(&parts, &tree, limit).await;
                 return stop.map(|stop| (stop.done, is_clean));
             }
-            _ = &mut tree => {
+            () = tree.ended() => {
                 lose_tree(&parts).await;
                 return None;
             }
-            Some(command) = inlets.commands.recv() => obey(command, &parts, &supervisor),
+            Some(command) = inlets.commands.recv() => obey(command, &parts, &tree),
         }
     }
 }
 
-fn obey(command: Command, parts: &Arc<Parts>, _supervisor: &ActorRef<SupervisorMsg>) {
+fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
     match command {
         Command::Reloaded => {
             parts.slots.shipper.cast(ShipperMsg::Reloaded);
@@ -207,7 +205,7 @@ fn obey(command: Command, parts: &Arc<Parts>, _supervisor: &ActorRef<SupervisorM
         Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
         #[cfg(feature = "testing")]
         Command::Fail(actor, done) if actor == "supervisor" => {
-            _supervisor.kill();
+            _tree.kill();
             done(true);
         }
         #[cfg(feature = "testing")]
@@ -250,12 +248,9 @@ async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
     done(!parts.has_capture || timeout(limit, both).await.unwrap_or(false));
 }
 
-async fn shut_down(parts: &Parts, supervisor: &ActorRef<SupervisorMsg>, limit: Duration) -> bool {
+async fn shut_down(parts: &Parts, tree: &Tree, limit: Duration) -> bool {
     parts.core.shut(Shut::NotRunning);
-    // Stopping comes after shipping and takes its own, short time.
-    let patience = limit.saturating_add(CALL_LIMIT);
-    let asked = supervisor.call(|reply| SupervisorMsg::Shutdown(limit, reply), Some(patience)).await;
-    supervisor.kill();
+    let is_clean = tree.shut_down(limit).await;
     parts.in_flight.give_up().await;
-    matches!(asked, Ok(CallResult::Success(true)))
+    is_clean
 }

@@ -14,9 +14,9 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, MessagingErr, SpawnErr};
 use tokio::task::JoinHandle;
 
 use super::local_message;
+use super::log::warn_limited;
 use super::parts::Parts;
 use crate::capture::core::Shut;
-use crate::log::warn_limited;
 use crate::model::counters::Count;
 use crate::safety::cpu::shed::CpuShed;
 use crate::safety::cpu::{ThreadsCpu, thread_cpu_time};

@@ -15,6 +15,7 @@
 
 pub(crate) mod collector;
 pub(crate) mod in_flight;
+pub(crate) mod log;
 pub(crate) mod memory_watcher;
 pub(crate) mod parts;
 pub(crate) mod restart;
@@ -28,6 +29,7 @@ pub(crate) mod supervisor;
 pub(crate) mod testing;
 pub(crate) mod trace_session;
 pub(crate) mod trace_session_supervisor;
+pub(crate) mod tree;
 
 /// Makes a type a message of a local actor under every combination of ractor's features: without `cluster`
 /// a blanket implementation exists, with it there is none.

@@ -16,8 +16,8 @@ use tokio::time::Instant;
 
 use super::in_flight::Flight;
 use super::local_message;
+use super::log::warn_limited;
 use super::parts::Parts;
-use crate::log::warn_limited;
 use crate::shipping::adapter::ShipContext;
 use crate::shipping::contained::Outcome;
 use crate::shipping::trace::Batch as _;

@@ -47,29 +47,6 @@ impl FrameSite {
     }
 }
 
-/// Opens a frame until the end of the enclosing block.
-///
-/// A statement, so that it cannot be dropped at once by mistake. For synchronous code: in a future, a frame
-/// ends at the latest when the poll in which it began ends. Wrap a future with
-/// [`in_frame`](crate::FrameExt::in_frame) instead.
-///
-/// ```
-/// fn load(id: u64) -> String {
-///     flame_on::frame!("load");
-///     format!("user {id}")
-/// }
-/// # load(1);
-/// ```
-#[macro_export]
-macro_rules! frame {
-    ($name:literal) => {
-        let _flame_on_frame = {
-            static SITE: $crate::__private::FrameSite = $crate::__private::FrameSite::new($name);
-            $crate::FrameGuard::__enter(&SITE)
-        };
-    };
-}
-
 /// An open frame; it closes when the guard is dropped.
 ///
 /// `!Send`, so the compiler refuses it across an await in a spawned task. Where a future need not be `Send`

@@ -1,3 +1,5 @@
+use std::task::{Context, Waker};
+
 use super::*;
 use crate::actors::rig::{PATIENCE, eventually, parent, parts, stats, unit};
 use crate::actors::trace_session_supervisor::TraceSessionSupervisor;
@@ -77,7 +79,8 @@ async fn at_the_shutdown_it_has_running_traces_cut_and_finished() {
     let parts = parts(|_| ());
     start_sessions(&parts).await;
     let collector = start(&parts).await;
-    let scope = unit(&parts);
+    let mut scope = unit(&parts);
+    scope.poll_with(&mut Context::from_waker(Waker::noop()), |_| ());
     assert!(parts.slots.collector.call(CollectorMsg::FinishAll, PATIENCE).await.is_some());
     assert_eq!((stats(&parts).truncated, parts.outbox.len(), parts.core.permits.active()), (1, 1, 0));
     collector.drain_and_wait(Some(PATIENCE)).await.unwrap();

@@ -10,6 +10,7 @@ use crate::capture::call::call_named;
 use crate::capture::current::current_trace_id;
 use crate::capture::frame::{FrameExt, FrameGuard, in_frame};
 use crate::capture::recorder::Leave;
+use crate::capture::scope::Scope;
 use crate::model::counters::Count;
 use crate::model::trace_event::EndReason;
 
@@ -237,7 +238,7 @@ fn work_that_is_dropped_is_cancelled() {
 #[test]
 fn a_scope_in_which_nothing_ran_is_discarded_by_its_thread() {
     let rig = Rig::new();
-    for end in [drop as fn(crate::Scope), crate::Scope::finish] {
+    for end in [drop as fn(Scope), Scope::finish] {
         end(crate::capture::admission::unit(&rig.core, "unit", || "test"));
         assert!(rig.take_up().is_none());
     }

@@ -42,8 +42,8 @@ pub(crate) fn uptime() -> Duration {
 /// Logs a warning, at most once a minute from each place.
 macro_rules! warn_limited {
     ($($message:tt)+) => {{
-        static LIMIT: $crate::log::LogLimit = $crate::log::LogLimit::new();
-        if let Some(silenced) = LIMIT.admits($crate::log::uptime()) {
+        static LIMIT: $crate::actors::log::LogLimit = $crate::actors::log::LogLimit::new();
+        if let Some(silenced) = LIMIT.admits($crate::actors::log::uptime()) {
             tracing::warn!(target: "flame_on", silenced, $($message)+);
         }
     }};

@@ -1,4 +1,5 @@
 //! Environment, figment, and changes while running.
+#![allow(clippy::unwrap_used, clippy::result_large_err, reason = "an example")]
 use std::time::Duration;
 
 use figment::Figment;

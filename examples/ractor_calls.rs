@@ -1,4 +1,5 @@
 //! Actors that call each other: the calls show in the flame graph, by name and by the shape of the message.
+#![allow(clippy::print_stdout, reason = "an example")]
 use std::collections::HashMap;
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
 //! Own adapters with plain `async fn`, chosen at run time; an own shipper actor.
+#![allow(clippy::print_stdout, reason = "an example")]
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Calls, as they show in the flame graph of their caller.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::async_yields_async, reason = "tests")]
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -56,6 +56,7 @@ enum Db {
     Lookup(HashMap<String, String>, Option<bool>, Vec<u8>, ReplyPort),
 }
 
+#[allow(dead_code, reason = "the messages are only taken apart")]
 mod nested {
     pub(super) enum Cache {
         GetMany(&'static str, super::ReplyPort),

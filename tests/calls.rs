@@ -359,5 +359,6 @@ async fn ten_thousand_calls_of_one_trace_stay_within_bounds_and_are_counted() {
     assert!(stats.calls_routed >= 2_000, "{stats:?}");
     assert!(trace.duration() > Duration::ZERO);
     drop(trace);
-    assert_eq!(agent.stats().capture_bytes % 8_192, 0, "only pooled chunks are left: {:?}", agent.stats());
+    // What is left waits for reuse: at most an eighth of the budget of chunks and a sixteenth of lanes.
+    assert!(agent.stats().capture_bytes <= most / 8 + most / 16, "{:?}", agent.stats());
 }

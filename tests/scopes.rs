@@ -66,6 +66,8 @@ async fn a_stopper_elsewhere_ends_the_trace_while_its_task_sleeps() {
         woken.await.ok();
         7
     }));
+    // On this test's one thread: the task runs until it waits.
+    tokio::task::yield_now().await;
     std::thread::spawn(move || stopper.stop()).join().unwrap();
     // Shipped while the task still sleeps.
     let trace = the_one(agent.traces().await);

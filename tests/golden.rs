@@ -14,6 +14,22 @@ fn the_profile_filter_leaves_what_is_expected() {
 }
 
 #[test]
+fn labels_are_the_originals() {
+    vectors::assert_none(&vectors::labels::run(&vectors::folder()));
+}
+
+#[test]
+fn the_default_handler_decides_as_the_original() {
+    vectors::assert_none(&vectors::handler::run(&vectors::folder()));
+}
+
+#[test]
+fn missing_vectors_are_a_failure() {
+    let folder = std::path::Path::new("no such folder");
+    assert_eq!((vectors::labels::run(folder).len(), vectors::handler::run(folder).len()), (1, 1));
+}
+
+#[test]
 fn pprof_files_decode_to_the_expected_samples() {
     vectors::run("pprof.json", vectors::pprof::check);
 }

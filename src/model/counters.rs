@@ -35,6 +35,12 @@ macro_rules! counters {
         }
 
         impl Stats {
+            /// The admitted traces that are over, each by the one name that says what became of it: `started` less
+            /// `active_traces` and `outbox_traces`, once nothing is on its way between two of them.
+            pub fn settled(&self) -> u64 {
+                self.shipped + self.below_threshold + self.deduplicated + self.never_run + self.lost()
+            }
+
             /// Admitted traces that were worth shipping, or might have been, and were lost: what
             /// [`ShutdownReport::lost`](crate::ShutdownReport) counts.
             pub fn lost(&self) -> u64 {

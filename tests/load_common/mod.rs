@@ -36,24 +36,6 @@ impl ShipperAdapter<TraceBatch> for Checked {
     }
 }
 
-/// What became of the traces that are over, as the documentation of `Stats::started` lists it.
-pub(crate) fn outcomes(stats: &Stats) -> u64 {
-    stats.shipped
-        + stats.rejected
-        + stats.send_failed
-        + stats.evicted
-        + stats.lost_at_shutdown
-        + stats.below_threshold
-        + stats.deduplicated
-        + stats.never_run
-        + stats.session_not_spawned
-        + stats.session_crashed
-        + stats.session_ended_by_restart
-        + stats.inbox_full
-        + stats.finalize_timed_out
-        + stats.finalize_failed
-}
-
 /// Waits until nothing runs and nothing waits; then every admitted trace must have one outcome.
 pub(crate) fn assert_ledger_closes(agent: &FlameOn) -> Stats {
     let is_quiet = |stats: &Stats| stats.active_traces == 0 && stats.outbox_traces == 0;
@@ -62,13 +44,13 @@ pub(crate) fn assert_ledger_closes(agent: &FlameOn) -> Stats {
         agent.flush_blocking(Duration::from_secs(5));
         let stats = agent.stats();
         // A batch in flight is in no count for a moment.
-        if is_quiet(&stats) && stats.started == outcomes(&stats) {
+        if is_quiet(&stats) && stats.started == stats.settled() {
             return stats;
         }
         assert!(
             Instant::now() < deadline,
             "{} of {} traces are accounted for: {stats:#?}",
-            outcomes(&stats),
+            stats.settled(),
             stats.started
         );
         std::thread::sleep(Duration::from_millis(20));

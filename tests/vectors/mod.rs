@@ -1,7 +1,10 @@
 //! One module for each file of vectors: its case as a type, and a check that says how a case differs.
 
+pub(crate) mod handler;
+pub(crate) mod labels;
 pub(crate) mod pprof;
 pub(crate) mod profile_filter;
+mod terms;
 pub(crate) mod traces;
 
 use std::fmt::Debug;
@@ -58,7 +61,13 @@ fn load(file: &str) -> Vec<Value> {
     file.cases
 }
 
-fn folder() -> PathBuf {
+/// Fails with all of `failures`, one a line.
+pub(crate) fn assert_none(failures: &[String]) {
+    assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
+}
+
+/// Where the vectors are.
+pub(crate) fn folder() -> PathBuf {
     match std::env::var_os("FLAME_ON_VECTORS") {
         Some(folder) => folder.into(),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden"),

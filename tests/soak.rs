@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use flame_on::{FlameOn, FrameExt, FrameGuard, Settings, call_named, in_frame, metadata};
-use load_common::{MIB, Random, agent, assert_ledger_closes, outcomes, resident};
+use load_common::{MIB, Random, agent, assert_ledger_closes, resident};
 
 /// By how much the memory may differ between two ends of traffic: the pools' 2 MiB, a tree or two of the largest,
 /// and what the allocator keeps in its arenas for 8 + 8 threads.

@@ -44,6 +44,8 @@ const SUPPRESSED: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     pub(crate) shared: Arc<SharedTrace>,
+    /// The trace's label, here because every frame needs it.
+    generation: u64,
     clock: Clock,
     chunk: ChunkRef,
     next: usize,
@@ -73,6 +75,7 @@ impl Recorder {
     pub(crate) fn new(shared: Arc<SharedTrace>, chunk: ChunkRef, rules: &Rules) -> Self {
         Self {
             clock: shared.core.clock.clone(),
+            generation: shared.label,
             shared,
             chunk,
             next: 0,
@@ -133,7 +136,7 @@ impl Recorder {
     /// Opens a frame.
     #[inline]
     pub(crate) fn enter_frame(&mut self, frame: FrameId) -> FrameToken {
-        let (generation, poll, depth) = (self.shared.label, self.poll, self.depth);
+        let (generation, poll, depth) = (self.generation, self.poll, self.depth);
         if self.suppressed > 0 || depth >= self.max_depth || self.events_left == 0 || self.starved {
             return self.suppress();
         }
@@ -154,7 +157,7 @@ impl Recorder {
         }
         counters.count(if is_too_deep { Count::SuppressedDepth } else { Count::SuppressedFrames });
         self.suppressed += 1;
-        FrameToken { generation: self.shared.label, poll: self.poll, depth: SUPPRESSED }
+        FrameToken { generation: self.generation, poll: self.poll, depth: SUPPRESSED }
     }
 
     /// Closes a frame and those still open inside it.
@@ -175,7 +178,7 @@ impl Recorder {
     /// Whether `token` is an open, recorded frame; if so it is not any more.
     #[inline]
     fn take_off(&mut self, token: FrameToken) -> bool {
-        if token.generation != self.shared.label || token.poll != self.poll {
+        if token.generation != self.generation || token.poll != self.poll {
             self.shared.core.counters.count(Count::LateGuards);
             return false;
         }

@@ -18,10 +18,16 @@ thread_local! {
     static IN_AGENT: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Whether a trace runs on this thread.
+#[inline]
+pub(crate) fn is_traced() -> bool {
+    IS_TRACED.try_with(Cell::get).unwrap_or(false)
+}
+
 /// Runs `f` with this thread's recorder, if a trace runs here.
 #[inline]
 pub(crate) fn with_current<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
-    if !IS_TRACED.try_with(Cell::get).unwrap_or(false) {
+    if !is_traced() {
         return None;
     }
     // A failed borrow means that `f` came back here (an allocator that opens frames): nothing is recorded.

@@ -6,11 +6,14 @@
 use std::hint::black_box;
 use std::process::Command;
 
-use crate::rows::{encode, fold, frame};
+use tower::Layer as _;
+
 use crate::agents;
 use crate::rows::admission::seen;
+use crate::rows::{encode, fold, frame, http};
 
-const CASES: [&str; 7] = ["rate 1e-9", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
+const CASES: [&str; 9] =
+    ["rate 1e-9", "service", "layered service", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
 
 /// Operations between the two counts.
 fn operations(case: &str) -> u64 {
@@ -32,6 +35,12 @@ pub fn run(case: &str, count: u64) {
             let agent = agents::start(1e-9);
             let collector = agent.collector();
             (0..count).for_each(|_| seen(&collector.unit("shop.batch", || "nightly")));
+        }
+        "service" => (0..count).for_each(|_| seen(&http::request(&http::bare_service()))),
+        "layered service" => {
+            let agent = agents::start(1e-9);
+            let service = agent.layer().layer(http::bare_service());
+            (0..count).for_each(|_| seen(&http::request(&service)));
         }
         "fold" => {
             let mut run = fold::in_order();

@@ -21,9 +21,9 @@ use std::sync::Arc;
 use self::connection::Connection;
 use self::settings::{GrpcSettings, GrpcSetupError};
 use super::adapter::{ShipContext, ShipperAdapter};
-use crate::encode::proto::flame_on::IngestResponse;
 use super::ship_error::ShipError;
 use super::trace::TraceBatch;
+use crate::encode::proto::flame_on::IngestResponse;
 
 const INGEST: &str = "/flame_on.FlameOnIngest/Ingest";
 

@@ -65,6 +65,11 @@ pub fn print() {
         .peer("fastrace, root not sampled:", measured.of("fastrace"), Unit::Nanos, measured.ratio("fastrace", "rate 0"))
         .print();
     Row::new("admission, rate 1e-9, not sampled", GOAL, Unit::Nanos.show(measured.of("rate 1e-9")))
-        .peer("tracing-opentelemetry, AlwaysOff:", measured.of("otel"), Unit::Nanos, measured.ratio("otel", "rate 1e-9"))
+        .peer(
+            "tracing-opentelemetry, AlwaysOff:",
+            measured.of("otel"),
+            Unit::Nanos,
+            measured.ratio("otel", "rate 1e-9"),
+        )
         .print();
 }

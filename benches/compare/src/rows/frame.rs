@@ -125,7 +125,12 @@ fn print_traced() {
     let row = |what: &str, goal, name| Row::new(what, goal, show(name));
     Row::new("one reading of the clock", "–", Unit::Nanos.show(measured.of("clock"))).print();
     row("`frame!`, traced, over the bare call", "two clock readings + 8 ns", "frame!")
-        .peer("fastrace, local span:", measured.over("fastrace", "bare"), Unit::Nanos, measured.ratio("fastrace", "frame!"))
+        .peer(
+            "fastrace, local span:",
+            measured.over("fastrace", "bare"),
+            Unit::Nanos,
+            measured.ratio("fastrace", "frame!"),
+        )
         .print();
     row("the same in a trace of 10,000 frames", "–", "long").print();
     row("`in_frame`, traced, over the bare call", "–", "in_frame")
@@ -141,7 +146,12 @@ fn print_untraced() {
     let measured = measure(&mut cases, 800 * FRAMES);
     let over = |name| measured.over(name, "bare");
     Row::new("`frame!`, not traced, over the bare call", "≤ 2 ns", Unit::Nanos.show(over("framed")))
-        .peer("fastrace, local span without a parent:", over("fastrace"), Unit::Nanos, measured.ratio("fastrace", "framed"))
+        .peer(
+            "fastrace, local span without a parent:",
+            over("fastrace"),
+            Unit::Nanos,
+            measured.ratio("fastrace", "framed"),
+        )
         .print();
     Row::new("the bare call itself", "–", Unit::Nanos.show(measured.of("bare")))
         .peer("puffin, scopes off:", over("puffin"), Unit::Nanos, measured.ratio("puffin", "framed"))

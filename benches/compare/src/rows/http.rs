@@ -16,7 +16,7 @@ use crate::table::{Row, Unit};
 use crate::{agents, allocations};
 
 /// A body of one frame, which allocates nothing.
-struct OneFrame(Option<&'static [u8]>);
+pub struct OneFrame(Option<&'static [u8]>);
 
 impl Body for OneFrame {
     type Data = &'static [u8];
@@ -36,7 +36,7 @@ fn show_user(request: Request<()>) -> Ready<Result<Response<OneFrame>, Infallibl
 }
 
 /// One request from the call to the end of the body. The service is cloned first, as axum does.
-fn request<S, B>(service: &S) -> usize
+pub fn request<S, B>(service: &S) -> usize
 where
     S: Service<Request<()>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body<Data = &'static [u8], Error = Infallible>,
@@ -52,6 +52,10 @@ where
     size
 }
 
+/// The service by itself.
+pub fn bare_service() -> impl Service<Request<()>, Response = Response<OneFrame>, Error = Infallible> + Clone {
+    tower::service_fn(show_user)
+}
 
 fn allocations_of(operation: impl FnOnce()) -> u64 {
     let before = allocations::count();
@@ -61,13 +65,10 @@ fn allocations_of(operation: impl FnOnce()) -> u64 {
 
 pub fn print() {
     let agent = agents::start(1e-9);
-    let bare = tower::service_fn(show_user);
-    let layered = agent.layer().layer(bare);
+    let bare = bare_service();
+    let layered = agent.layer().layer(bare.clone());
     let measured = measure(
-        &mut [
-            Case::of_loop("bare", || seen(&request(&bare))),
-            Case::of_loop("layered", || seen(&request(&layered))),
-        ],
+        &mut [Case::of_loop("bare", || seen(&request(&bare))), Case::of_loop("layered", || seen(&request(&layered)))],
         200_000,
     );
     let allocations = allocations_of(|| seen(&request(&layered))) - allocations_of(|| seen(&request(&bare)));

@@ -3,6 +3,7 @@
 //! A recorder has exactly one owner: the scope while its work rests, the thread-local while it runs. So it
 //! writes without locks or read-modify-writes; only handing a full chunk over touches shared queues.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::chunk::{CHUNK_EVENTS, ChunkRef};
@@ -33,10 +34,26 @@ pub(crate) enum Leave {
 /// Identifies an open frame; what does not match is ignored, so that a guard may be dropped anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameToken {
-    generation: u64,
-    poll: u32,
-    /// Frames open below this one, or [`SUPPRESSED`].
-    depth: u32,
+    /// Never zero, so that two registers hold an optional token.
+    generation: NonZeroU64,
+    at: Place,
+}
+
+/// Where a frame was opened; one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(u64);
+
+impl Place {
+    #[inline]
+    fn new(poll: u32, depth: u32) -> Self {
+        Self(u64::from(poll) << 32 | u64::from(depth))
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
+    fn poll_and_depth(self) -> (u32, u32) {
+        ((self.0 >> 32) as u32, self.0 as u32)
+    }
 }
 
 /// The depth of a frame that was not recorded, only counted.
@@ -44,7 +61,7 @@ const SUPPRESSED: u32 = u32::MAX;
 
 impl FrameToken {
     pub(crate) fn is_recorded(self) -> bool {
-        self.depth != SUPPRESSED
+        self.at.poll_and_depth().1 != SUPPRESSED
     }
 }
 
@@ -52,6 +69,8 @@ impl FrameToken {
 #[derive(Debug)]
 pub(crate) struct Recorder {
     pub(crate) shared: Arc<SharedTrace>,
+    /// The trace's label, here because every frame needs it.
+    pub(crate) generation: NonZeroU64,
     clock: Clock,
     chunk: ChunkRef,
     next: usize,
@@ -79,6 +98,8 @@ impl Recorder {
     pub(crate) fn new(shared: Arc<SharedTrace>, chunk: ChunkRef, rules: &Rules) -> Self {
         Self {
             clock: shared.core.clock.clone(),
+            // Labels are counted from 1.
+            generation: NonZeroU64::new(shared.label).unwrap_or(NonZeroU64::MAX),
             shared,
             chunk,
             next: 0,
@@ -137,7 +158,7 @@ impl Recorder {
     /// Opens a frame.
     #[inline]
     pub(crate) fn enter_frame(&mut self, frame: FrameId) -> FrameToken {
-        let (generation, poll, depth) = (self.shared.label, self.poll, self.depth);
+        let (generation, poll, depth) = (self.generation, self.poll, self.depth);
         if depth >= self.max_depth || self.events_left == 0 || self.starved {
             return self.suppress();
         }
@@ -146,7 +167,7 @@ impl Recorder {
             return self.suppress();
         }
         self.depth = depth + 1;
-        FrameToken { generation, poll, depth }
+        FrameToken { generation, at: Place::new(poll, depth) }
     }
 
     /// A frame that is not recorded. Whatever kept it out also keeps out all that opens inside it: the depth
@@ -156,7 +177,7 @@ impl Recorder {
         if self.shared.is_recording() {
             self.count_suppressed();
         }
-        FrameToken { generation: self.shared.label, poll: self.poll, depth: SUPPRESSED }
+        FrameToken { generation: self.generation, at: Place::new(self.poll, SUPPRESSED) }
     }
 
     fn count_suppressed(&mut self) {
@@ -171,37 +192,35 @@ impl Recorder {
     /// Closes a frame and those still open inside it.
     #[inline]
     pub(crate) fn exit_frame(&mut self, token: FrameToken) {
-        if self.take_off(token) {
-            self.record(TraceEvent::Return { depth: token.depth });
+        if let Some(depth) = self.take_off(token) {
+            self.record(TraceEvent::Return { depth });
         }
     }
 
     /// Closes the frame of a future that is pending; false when it was not recorded, or is closed already.
     pub(crate) fn leave_frame(&mut self, token: FrameToken) -> bool {
-        let was_open = self.take_off(token);
-        if was_open {
-            self.record(TraceEvent::Leave { depth: token.depth });
+        let closed = self.take_off(token);
+        if let Some(depth) = closed {
+            self.record(TraceEvent::Leave { depth });
         }
-        was_open
+        closed.is_some()
     }
 
-    /// Whether `token` is an open, recorded frame; if so it is not any more.
+    /// The depth of `token` if it is an open, recorded frame; it is not any more then.
     #[inline]
-    fn take_off(&mut self, token: FrameToken) -> bool {
-        if token.generation != self.shared.label || token.poll != self.poll {
+    fn take_off(&mut self, token: FrameToken) -> Option<u32> {
+        let (poll, depth) = token.at.poll_and_depth();
+        let is_of_this_poll = token.generation == self.generation && poll == self.poll;
+        if is_of_this_poll && depth == SUPPRESSED {
+            return None;
+        }
+        // Not below: an outer guard was dropped first and has closed this frame.
+        if !is_of_this_poll || depth >= self.depth {
             self.shared.core.counters.count(Count::LateGuards);
-            return false;
+            return None;
         }
-        if token.depth == SUPPRESSED {
-            return false;
-        }
-        if token.depth >= self.depth {
-            // An outer guard was dropped first and has closed this frame.
-            self.shared.core.counters.count(Count::LateGuards);
-            return false;
-        }
-        self.depth = token.depth;
-        true
+        self.depth = depth;
+        Some(depth)
     }
 
     /// A future that waited in `frame` is gone.

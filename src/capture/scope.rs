@@ -54,6 +54,7 @@ impl Stopper {
 
 impl Scope {
     /// A scope that traces nothing.
+    #[inline]
     pub fn none() -> Self {
         Self(State::Off)
     }
@@ -73,6 +74,7 @@ impl Scope {
     }
 
     /// Whether what runs in it is recorded, as a trace or as a frame of the trace around it.
+    #[inline]
     pub fn is_sampled(&self) -> bool {
         !matches!(self.0, State::Off)
     }
@@ -160,6 +162,7 @@ impl Scope {
     }
 
     /// Runs `f` with the recorder in force. `leave` says how to close the poll; `None` leaves it open.
+    #[inline]
     fn enter<R>(&mut self, f: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
         match &mut self.0 {
             State::Off => f(),
@@ -184,8 +187,12 @@ impl Scope {
 }
 
 impl Drop for Scope {
+    #[inline]
     fn drop(&mut self) {
-        self.end(EndReason::Cancelled);
+        // Asked first, and in the caller's own code: of almost every scope this is all there is to drop.
+        if self.is_sampled() {
+            self.end(EndReason::Cancelled);
+        }
     }
 }
 

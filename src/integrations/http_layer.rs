@@ -120,6 +120,7 @@ impl FlameOnLayer {
         self
     }
 
+    #[inline]
     fn start(&self, info: &RequestInfo<'_>) -> Scope {
         let Shared { core: Some(core), rules } = &*self.0 else { return Scope::none() };
         let dice = match rules.verdict(core, info) {

@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Files and folders that may use everything and that nobody below may use. `*` stands for any ending.
-const TOP: &[&str] = &["lib", "agent", "runtime", "config", "testing", "vectors*"];
+const TOP: &[&str] = &["lib", "agent", "bench", "runtime", "config", "testing", "vectors*"];
 
 /// Exported macros live at the crate root whoever defines them: the folder that each belongs to.
 const ROOT_MACROS: &[(&str, &str)] = &[("metadata", "model")];

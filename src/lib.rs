@@ -1,4 +1,47 @@
-//! FlameOn.
+//! An agent that lives inside an async Rust service and answers one question: why was *this* request slow? It
+//! traces a small share of requests, jobs or other units of work, and ships a flame graph of the slow ones as pprof.
+//!
+//! ```text
+//!  host threads                                  │ the agent's own runtime (ractor on tokio, own threads)
+//!                                                │
+//!  unit / event ─► admission ─► Scope ── inbox ──┼─► Collector ─call─► TraceSessionSupervisor ─spawns─► TraceSession
+//!    (dice first; then breaker, handler, dedupe) │      ▲  monitors sessions                                │
+//!  Traced::poll: In/Out, frames ─► Recorder ═════╪══ event chunks ═════════════════════════════════════►    │
+//!  calls to actors: labelled receive/send ───────┼─► SeqTraceRouter (label -> session) ────────────────►    │
+//!                                                │                 call tree ─► threshold ─► profile filter │
+//!                                                │   outbox ◄───────────────────────────────────────────────┘
+//!                                                │     └─► Shipper ─► adapter (gRPC: pprof; local files; your own)
+//! ```
+//!
+//! # Where to begin
+//!
+//! - [`Config::builder`] and [`FlameOn::start`] give a [`FlameOnGuard`], which owns the agent; [`FlameOn`] is a handle.
+//! - `FlameOn::layer` traces a tower HTTP service (feature `tower`, with `axum` for matched paths).
+//! - [`Collector::unit`] and [`Collector::event`] trace anything else; the [`Scope`] they return is what runs.
+//! - [`frame!`], [`in_frame`], [`FrameExt::in_frame`] and [`call_named`] add detail.
+//! - [`ShipperAdapter`] sends traces elsewhere, [`EventHandler`] decides what is traced, [`FlameOn::stats`] tells what
+//!   happened and what was dropped.
+//!
+//! ```
+//! use flame_on::{Config, FlameOn, in_frame};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! let config = Config::builder().ignore_env().service("shop").capture(true).sample_rate(1.0);
+//! # let config = config.local_dir(dir.path());
+//! let flame_on = FlameOn::start(config.build()?)?;
+//! let sum = flame_on.unit("shop.batch", || "nightly").in_scope(|| in_frame("sum", || (1..=4).sum::<u32>()));
+//! assert_eq!(sum, 10);
+//! flame_on.shutdown_blocking(std::time::Duration::from_secs(2));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Inside
+//!
+//! Dependencies point down: the handle (`agent`, `runtime`, `config`) -> `actors` -> `capture`, `shipping` -> `encode`,
+//! `safety` -> `model`. `capture` is what runs in host threads, `model` is plain data and pure algorithms, and only
+//! `capture::native` has unsafe code. The pages in `docs/design/` say why things are as they are.
 
 mod actors;
 mod agent;
@@ -35,9 +78,6 @@ pub use model::event::{Capture, Decision, EventHandler, Metadata, StartEvent, Va
 pub use model::handler::DefaultHandler;
 pub use model::ids::TraceId;
 pub use shipping::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
-#[cfg(feature = "__server")]
-#[doc(hidden)]
-pub use shipping::grpc::server;
 pub use shipping::ship_error::ShipError;
 pub use shipping::trace::{Trace, TraceBatch};
 

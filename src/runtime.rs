@@ -29,9 +29,9 @@ use crate::safety::cpu::threads::AgentThreads;
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// Commands that wait for the main loop.
 const MAX_COMMANDS: usize = 64;
-/// Threads of the blocking pool: two finalisations, the batch in flight, two abandoned adapter calls each for
-/// traces and errors, and one to spare.
-const MAX_BLOCKING_THREADS: usize = 8;
+/// Threads of the blocking pool besides those that finish traces: the batch in flight, two abandoned adapter calls
+/// each for traces and errors, and one to spare.
+const OTHER_BLOCKING_THREADS: usize = 6;
 /// How long an idle thread of the pool is kept.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
@@ -94,13 +94,14 @@ impl Lines {
 pub(crate) fn start(
     threads: Arc<AgentThreads>,
     core: Arc<CaptureCore>,
+    finishing_threads: usize,
     make: impl FnOnce(Handle) -> Parts + Send + 'static,
 ) -> Result<Lines, StartError> {
     let (lines, inlets) = Lines::new();
     let (ready, is_ready) = sync_channel(1);
     let main = move || {
         enter(&threads);
-        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, make, inlets, &ready)));
+        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, finishing_threads, make, inlets, &ready)));
         core.shut(Shut::NotRunning);
         threads.leave();
         if let Err(payload) = ended {
@@ -125,6 +126,7 @@ fn enter(threads: &AgentThreads) {
 
 fn run(
     threads: &Arc<AgentThreads>,
+    finishing_threads: usize,
     make: impl FnOnce(Handle) -> Parts,
     inlets: Inlets,
     ready: &SyncSender<Result<(), StartError>>,
@@ -132,7 +134,7 @@ fn run(
     let (entering, leaving) = (threads.clone(), threads.clone());
     let built = Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(MAX_BLOCKING_THREADS)
+        .max_blocking_threads(finishing_threads.saturating_add(OTHER_BLOCKING_THREADS))
         .thread_keep_alive(KEEP_ALIVE)
         .thread_name("flame-on-work")
         .on_thread_start(move || enter(&entering))

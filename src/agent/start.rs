@@ -105,7 +105,8 @@ impl Made {
 
     fn run(self, config: &Config, adapter: BoxedAdapter<TraceBatch>) -> Result<Lines, StartError> {
         let (core, threads, config) = (self.core.clone(), self.threads.clone(), config.clone());
-        runtime::start(threads, core, move |handle| self.parts(&config, adapter, handle))
+        let finishing_threads = config.max_concurrent_finalizations();
+        runtime::start(threads, core, finishing_threads, move |handle| self.parts(&config, adapter, handle))
     }
 
     fn parts(self, config: &Config, adapter: BoxedAdapter<TraceBatch>, handle: Handle) -> Parts {

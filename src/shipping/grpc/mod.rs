@@ -10,7 +10,7 @@ mod endpoint;
 mod quiet;
 #[cfg(feature = "__server")]
 #[doc(hidden)]
-pub mod server;
+pub(crate) mod server;
 pub(crate) mod settings;
 mod status;
 #[cfg(all(test, feature = "__server"))]

@@ -207,15 +207,18 @@ impl Waits {
             }
         } else {
             drop(guard);
-            self.abandon();
+            if self.is_pending {
+                self.abandon();
+            }
         }
     }
 
-    /// Tells the trace that this does not wait any more.
+    /// Tells the trace that this does not wait any more. Apart from `drop`, so that dropping a scope stays short
+    /// enough to be inlined.
+    #[cold]
+    #[inline(never)]
     fn abandon(&mut self) {
-        if !std::mem::take(&mut self.is_pending) {
-            return;
-        }
+        self.is_pending = false;
         with_current(|recorder| {
             if recorder.shared.label == self.label {
                 recorder.abandon_frame(self.id);
@@ -225,7 +228,10 @@ impl Waits {
 }
 
 impl Drop for Waits {
+    #[inline]
     fn drop(&mut self) {
-        self.abandon();
+        if self.is_pending {
+            self.abandon();
+        }
     }
 }

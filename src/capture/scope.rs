@@ -128,7 +128,11 @@ impl Scope {
     }
 
     /// As `poll_with`; `leave` says how the poll ended, `None` that the work is over, and the trace with it.
+    #[inline]
     pub(crate) fn poll_leaving<R>(&mut self, poll: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
+        if !self.is_sampled() {
+            return poll();
+        }
         let mut is_over = false;
         let result = self.enter(poll, |result| {
             let leave = leave(result);
@@ -155,6 +159,7 @@ impl Scope {
         self.end(EndReason::Done);
     }
 
+    #[inline(never)]
     pub(crate) fn end(&mut self, reason: EndReason) {
         if let State::Traced(recorder) = std::mem::replace(&mut self.0, State::Off) {
             recorder.end(reason);

@@ -12,8 +12,8 @@ use crate::agents;
 use crate::rows::admission::seen;
 use crate::rows::{encode, fold, frame, http};
 
-const CASES: [&str; 9] =
-    ["rate 1e-9", "service", "layered service", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
+const CASES: [&str; 10] =
+    ["rate 1e-9", "traced", "service", "layered service", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
 
 /// Operations between the two counts.
 fn operations(case: &str) -> u64 {
@@ -36,6 +36,7 @@ pub fn run(case: &str, count: u64) {
             let collector = agent.collector();
             (0..count).for_each(|_| seen(&collector.unit("shop.batch", || "nightly")));
         }
+        "traced" => frame::traced(&agents::start(1.0), count),
         "service" => (0..count).for_each(|_| seen(&http::request(&http::bare_service()))),
         "layered service" => {
             let agent = agents::start(1e-9);

@@ -62,6 +62,12 @@ pub mod __vectors;
 #[path = "vectors_labels.rs"]
 pub mod __vectors_labels;
 
+/// Not public: what `benches/compare` drives.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+#[path = "bench.rs"]
+pub mod __bench;
+
 /// Not public: what `tests/fork.rs` needs.
 #[cfg(all(unix, feature = "testing"))]
 #[doc(hidden)]

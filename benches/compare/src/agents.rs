@@ -1,0 +1,40 @@
+//! The agents that are measured.
+
+use std::hint::black_box;
+use std::thread::sleep;
+use std::time::Duration;
+
+use flame_on::{Config, ConfigBuilder, FlameOn, FlameOnGuard, ShipContext, ShipError, ShipperAdapter, TraceBatch};
+
+/// Takes the pprof bytes of every trace, and throws them away.
+struct ThrowAway;
+
+impl ShipperAdapter<TraceBatch> for ThrowAway {
+    async fn ship(&self, batch: &TraceBatch, _: &ShipContext) -> Result<(), ShipError> {
+        for trace in batch.traces() {
+            black_box(trace.pprof());
+        }
+        Ok(())
+    }
+}
+
+/// What all of them have in common.
+pub fn builder() -> ConfigBuilder {
+    Config::builder().ignore_env().capture(true).dedupe_enabled(false).shipper(ThrowAway)
+}
+
+/// An agent with this sample rate.
+pub fn start(rate: f64) -> FlameOnGuard {
+    start_with(builder().sample_rate(rate))
+}
+
+pub fn start_with(builder: ConfigBuilder) -> FlameOnGuard {
+    FlameOn::start(builder.build().expect("a correct configuration")).expect("an agent")
+}
+
+/// Waits until no trace runs or is being finished.
+pub fn wait_until_idle(agent: &FlameOn) {
+    while agent.active_traces() > 0 {
+        sleep(Duration::from_millis(1));
+    }
+}

@@ -1,0 +1,65 @@
+//! Counts instructions: what a busy machine cannot disturb.
+//!
+//! Each case runs under callgrind twice, with different numbers of operations; the difference is that of the
+//! operations alone.
+
+use std::hint::black_box;
+use std::process::Command;
+
+use crate::rows::{encode, fold, frame};
+use crate::{agents, rows};
+
+const CASES: [&str; 7] = ["rate 1e-9", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
+
+/// Operations between the two counts.
+fn operations(case: &str) -> u64 {
+    match case {
+        "encode" => 4,
+        "fold" => 4 * fold::in_order().events(),
+        _ => 200_000,
+    }
+}
+
+/// Runs one case; valgrind does the counting.
+pub fn run(case: &str, count: u64) {
+    if let Some((_, call)) = frame::UNTRACED.iter().find(|(name, _)| *name == case) {
+        let call = black_box(*call);
+        return (0..count).for_each(|number| drop(call(number)));
+    }
+    match case {
+        "rate 1e-9" => {
+            let agent = agents::start(1e-9);
+            let collector = agent.collector();
+            (0..count).for_each(|_| drop(black_box(collector.unit("shop.batch", || "nightly"))));
+        }
+        "fold" => {
+            let mut run = fold::in_order();
+            (0..count / run.events()).for_each(|_| run.run());
+        }
+        "encode" => {
+            let tree = encode::tree(10_000);
+            (0..count).for_each(|_| drop(black_box(tree.filter_and_encode())));
+        }
+        _ => panic!("no case {case:?}"),
+    }
+}
+
+pub fn print() {
+    println!("| what | instructions an operation |\n|---|---|");
+    for case in CASES {
+        let operations = operations(case);
+        let (some, more) = (collected(case, operations), collected(case, 2 * operations));
+        println!("| {case} | {:.1} |", (more - some) / operations as f64);
+    }
+}
+
+fn collected(case: &str, count: u64) -> f64 {
+    let program = std::env::current_exe().expect("the path of this program");
+    let arguments = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
+    let mut command = Command::new("valgrind");
+    command.args(arguments).arg(program).args(["instructions", case, &count.to_string()]);
+    let output = command.output().expect("valgrind");
+    let report = String::from_utf8_lossy(&output.stderr);
+    let count = report.lines().find_map(|line| line.split("Collected : ").nth(1));
+    count.and_then(|count| count.trim().parse().ok()).unwrap_or_else(|| panic!("no count in {report}"))
+}

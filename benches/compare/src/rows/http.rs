@@ -1,0 +1,3 @@
+//! A request that is not sampled, through the HTTP layer.
+
+pub fn print() {}

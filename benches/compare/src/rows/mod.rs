@@ -1,0 +1,10 @@
+//! One file for each row, or pair of rows, of the table.
+
+pub mod admission;
+pub mod encode;
+pub mod events;
+pub mod fold;
+pub mod frame;
+pub mod http;
+pub mod idle;
+pub mod trace;

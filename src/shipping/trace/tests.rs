@@ -32,6 +32,7 @@ pub(crate) fn parts(number: u128) -> TraceParts {
         truncated: false,
         thinned: false,
         reservation: None,
+        on_given_up: None,
     }
 }
 

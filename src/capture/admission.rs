@@ -214,10 +214,8 @@ fn announce(
     chunk: ChunkRef,
 ) -> Result<Box<Recorder>, Refusal> {
     let id = TraceId::from_random(random_bits());
-    let lane = core.take_lane();
-    let shared = Arc::new(SharedTrace::new(core.clone(), core.next_label(), id, header, permit, lane));
+    let shared = Arc::new(SharedTrace::new(core.clone(), core.next_label(), id, header, permit, chunk.clone()));
     core.counters.count(Count::Started);
-    shared.hand_over(chunk.clone());
     if core.inbox.push(InboxItem::Started(shared.clone())).is_err() {
         shared.settle(Count::InboxFull);
         shared.close();

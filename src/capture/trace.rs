@@ -24,8 +24,8 @@ const MAX_WAITING_CALLS: usize = 1_024;
 const REASON_BITS: u32 = 3;
 const REASON_MASK: u64 = (1 << REASON_BITS) - 1;
 
-/// Chunk handles on their way to the session, in the order of writing. Pooled, as it is 16 bytes for each
-/// chunk that `trace_buffer_size_bytes` allows.
+/// Chunk handles on their way to the session, in the order of writing, from a trace's second chunk on. Pooled, as
+/// it is 24 bytes for each chunk that `trace_buffer_size_bytes` allows.
 pub(crate) type ChunkLane = ArrayQueue<ChunkRef>;
 
 /// Who decides about the trace's end.
@@ -61,7 +61,9 @@ pub(crate) struct SharedTrace {
     pub(crate) core: Arc<CaptureCore>,
     /// An identifier set while the work ran, in place of the header's.
     identifier: OnceLock<String>,
-    lane: Option<Box<ChunkLane>>,
+    /// The first chunk until the session takes it. Apart from the lane, which most traces then never need.
+    first: Mutex<Option<ChunkRef>>,
+    lane: OnceLock<Box<ChunkLane>>,
     phase: AtomicU8,
     /// The recorder must not write any more: the session is over, whatever ended it.
     closed: AtomicBool,
@@ -84,7 +86,7 @@ impl SharedTrace {
         id: TraceId,
         header: TraceHeader,
         permit: Permit,
-        lane: Box<ChunkLane>,
+        first: ChunkRef,
     ) -> Self {
         Self {
             label,
@@ -93,7 +95,8 @@ impl SharedTrace {
             started_raw: core.clock.raw(),
             core,
             identifier: OnceLock::new(),
-            lane: Some(lane),
+            first: Mutex::new(Some(first)),
+            lane: OnceLock::new(),
             phase: AtomicU8::new(Phase::Fresh as u8),
             closed: AtomicBool::new(false),
             ended: AtomicU64::new(0),
@@ -127,12 +130,15 @@ impl SharedTrace {
 
     /// Puts `chunk` where the session finds it; false when the trace's own budget is used up.
     pub(crate) fn hand_over(&self, chunk: ChunkRef) -> bool {
-        self.lane.as_ref().is_some_and(|lane| lane.push(chunk).is_ok())
+        let lane = self.lane.get_or_init(|| self.core.take_lane());
+        let has_first = self.first.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        lane.len() + usize::from(has_first) < lane.capacity() && lane.push(chunk).is_ok()
     }
 
     /// The next chunk for the session.
     pub(crate) fn next_chunk(&self) -> Option<ChunkRef> {
-        self.lane.as_ref()?.pop()
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.or_else(|| self.lane.get()?.pop())
     }
 
     /// Takes the trace for the agent; false when its host thread has already discarded it.

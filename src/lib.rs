@@ -6,6 +6,7 @@ mod agent;
 mod capture;
 mod config;
 mod encode;
+mod integrations;
 mod log;
 mod model;
 mod runtime;
@@ -16,10 +17,14 @@ pub mod testing;
 
 pub use agent::{Collector, FlameOn, FlameOnGuard, ShutdownReport, StartError};
 pub use capture::call::{CallNamed, call_named};
-pub use capture::current::current_trace_id;
+pub use capture::current::{current_trace_id, set_identifier};
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
 pub use capture::scope::{Scope, Stopper, Traced};
 pub use config::{Config, ConfigBuilder, Reloaded};
+#[cfg(feature = "tower")]
+pub use integrations::http_layer::{FlameOnLayer, FlameOnService, RequestInfo, ResponseFuture, TracedBody};
+#[cfg(feature = "tower")]
+pub use integrations::unit_layer::{UnitLayer, UnitService};
 pub use model::config::{
     Compression, ConfigError, CpuSignal, NativeCapture, Problem, Secret, ServerAddress, Settings, UnitSettings,
 };

@@ -42,6 +42,25 @@ pub fn current_trace_id() -> Option<TraceId> {
     with_current(|recorder| recorder.shared.id)
 }
 
+/// Names the endpoint of the trace that runs on this thread, in place of the identifier it was admitted with:
+/// for requests whose route no layer can know. Deduplication then goes by it, so it must never hold what differs
+/// from one request to the next. Of more than 1,024 bytes the rest is cut off.
+///
+/// Only the first call in a trace has an effect; it returns true. A later one returns false, and so does one outside
+/// of a trace, where `identifier` is not converted either.
+///
+/// ```
+/// async fn not_found() -> &'static str {
+///     flame_on::set_identifier("GET (not found)");
+///     "nothing here"
+/// }
+/// ```
+pub fn set_identifier(identifier: impl Into<String>) -> bool {
+    // Not converted while the slot is borrowed: the conversion is the caller's code.
+    let shared = with_current(|recorder| recorder.shared.clone());
+    shared.is_some_and(|shared| shared.set_identifier(identifier.into()))
+}
+
 /// Marks this thread as one of the agent's own: it never traces itself.
 pub(crate) fn enter_agent() {
     // `Err` while the thread is torn down, when nothing is traced anyway.

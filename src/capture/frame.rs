@@ -139,7 +139,7 @@ pub fn in_frame<R>(name: &'static str, f: impl FnOnce() -> R) -> R {
 pub trait FrameExt: Future + Sized {
     /// Every poll of this future is a frame, and so is the waiting in it.
     fn in_frame(self, name: &'static str) -> InFrame<Self> {
-        InFrame { future: self, frame: Waits::new(name) }
+        InFrame { future: self, name, frame: None }
     }
 }
 
@@ -153,7 +153,9 @@ pin_project! {
         // Before `frame`: the future is dropped first.
         #[pin]
         future: F,
-        frame: Waits,
+        name: &'static str,
+        // `None` until it is first polled in a trace.
+        frame: Option<Waits>,
     }
 }
 
@@ -162,41 +164,41 @@ impl<F: Future> Future for InFrame<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
-        let guard = this.frame.enter();
+        let guard = FrameGuard::open(|| this.frame.get_or_insert_with(|| Waits::new(NAMES.intern(this.name))).id);
         let polled = this.future.poll(cx);
-        this.frame.exit(guard, polled.is_pending());
+        match this.frame {
+            Some(frame) => frame.exit(guard, polled.is_pending()),
+            None => drop(guard),
+        }
         polled
     }
 }
 
-/// The frame of a future, and the trace in which it waits.
+/// The frame of something that is polled, and the trace in which it waits.
 #[derive(Debug)]
 pub(crate) struct Waits {
-    name: &'static str,
-    id: Option<FrameId>,
-    /// The generation of the recorder that was told that this future is pending.
-    pending_in: Option<u64>,
+    /// The generation of the recorder that was told that this is pending; means nothing unless `is_pending`,
+    /// whose niche keeps a [`Scope`](crate::Scope) at 16 bytes.
+    label: u64,
+    id: FrameId,
+    is_pending: bool,
 }
 
 impl Waits {
-    pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, id: None, pending_in: None }
+    pub(crate) fn new(id: FrameId) -> Self {
+        Self { label: 0, id, is_pending: false }
     }
 
-    /// For a frame whose id is known.
-    pub(crate) fn with_id(id: FrameId) -> Self {
-        Self { name: "", id: Some(id), pending_in: None }
-    }
-
-    pub(crate) fn enter(&mut self) -> FrameGuard {
-        let Self { name, id, .. } = self;
-        FrameGuard::open(|| *id.get_or_insert_with(|| NAMES.intern(name)))
+    pub(crate) fn enter(&self) -> FrameGuard {
+        FrameGuard::open_id(self.id)
     }
 
     pub(crate) fn exit(&mut self, guard: FrameGuard, is_pending: bool) {
-        self.pending_in = None;
+        self.is_pending = false;
         if is_pending {
-            self.pending_in = with_current(|recorder| recorder.shared.label);
+            if let Some(label) = with_current(|recorder| recorder.shared.label) {
+                (self.label, self.is_pending) = (label, true);
+            }
             guard.leave();
         }
     }
@@ -204,10 +206,12 @@ impl Waits {
 
 impl Drop for Waits {
     fn drop(&mut self) {
-        let (Some(label), Some(id)) = (self.pending_in, self.id) else { return };
+        if !self.is_pending {
+            return;
+        }
         with_current(|recorder| {
-            if recorder.shared.label == label {
-                recorder.abandon_frame(id);
+            if recorder.shared.label == self.label {
+                recorder.abandon_frame(self.id);
             }
         });
     }

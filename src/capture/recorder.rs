@@ -22,8 +22,10 @@ const USABLE: usize = CHUNK_EVENTS - 1;
 pub(crate) enum Leave {
     /// Pending: the task waits.
     Waiting,
-    /// A body gave a frame to its client.
+    /// A response's head or a frame of its body went to the client.
     Peer,
+    /// It can go on at once; until it does, the time is the root's own.
+    Ready,
 }
 
 /// Identifies an open frame; what does not match is ignored, so that a guard may be dropped anywhere.
@@ -107,8 +109,12 @@ impl Recorder {
     /// The poll is over, and the work is not.
     pub(crate) fn leave_poll(&mut self, leave: Leave) {
         let now = self.clock.raw();
+        let has_open_frames = self.depth > 0;
         self.begin_stack();
         match leave {
+            // Frames of this poll must not be the parents of the next one's.
+            Leave::Ready if has_open_frames => self.write(TraceEvent::Return { depth: 0 }, now),
+            Leave::Ready => {}
             Leave::Waiting => self.write(TraceEvent::Out, now),
             Leave::Peer => {
                 self.peer_since = Some(now);

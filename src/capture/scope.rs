@@ -34,6 +34,8 @@ enum State {
     Frame(Waits),
 }
 
+const _: () = assert!(size_of::<Scope>() == 16, "what the layers add to the host's futures and bodies");
+
 /// Ends a scope's trace from anywhere.
 #[derive(Debug, Clone)]
 pub struct Stopper(Weak<SharedTrace>);
@@ -61,7 +63,7 @@ impl Scope {
     }
 
     pub(crate) fn frame(id: FrameId) -> Self {
-        Self(State::Frame(Waits::with_id(id)))
+        Self(State::Frame(Waits::new(id)))
     }
 
     /// Leaves a scope that traces nothing in its place.
@@ -114,9 +116,27 @@ impl Scope {
         self.enter(|| poll(cx), |_| Some(Leave::Waiting))
     }
 
-    /// As `poll_with`; `leave` says how the poll ended.
-    pub(crate) fn poll_leaving<R>(&mut self, poll: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Leave) -> R {
-        self.enter(poll, |result| Some(leave(result)))
+    /// As `poll_with`; `leave` says how the poll ended, `None` that the work is over, and the trace with it.
+    pub(crate) fn poll_leaving<R>(&mut self, poll: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
+        let mut is_over = false;
+        let result = self.enter(poll, |result| {
+            let leave = leave(result);
+            is_over = leave.is_none();
+            leave
+        });
+        if is_over {
+            self.end(EndReason::Done);
+        }
+        result
+    }
+
+    /// Says more about a trace whose identifier stands for many endpoints, and so is not deduplicated; does
+    /// nothing for any other. `with` makes the new identifier from the present one.
+    #[cfg(feature = "tower")]
+    pub(crate) fn describe(&self, with: impl FnOnce(&str) -> String) {
+        if let Some(shared) = self.shared() {
+            shared.describe(with);
+        }
     }
 
     /// Ends the trace and sends it on: what happens by itself when the work of a scope completes.
@@ -137,7 +157,7 @@ impl Scope {
             State::Frame(waits) => {
                 let guard = waits.enter();
                 let result = f();
-                waits.exit(guard, leave(&result).is_some());
+                waits.exit(guard, leave(&result) == Some(Leave::Waiting));
                 result
             }
             State::Traced(recorder) => {
@@ -216,11 +236,7 @@ impl<F: Future> Future for Traced<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let future = this.future;
-        let polled = this.scope.enter(|| future.poll(cx), |polled| polled.is_pending().then_some(Leave::Waiting));
-        if polled.is_ready() {
-            this.scope.end(EndReason::Done);
-        }
-        polled
+        this.scope.poll_leaving(|| future.poll(cx), |polled| polled.is_pending().then_some(Leave::Waiting))
     }
 }
 

@@ -10,7 +10,7 @@ use super::chunk::ChunkRef;
 use super::core::{CaptureCore, InboxItem};
 use super::routes::CallMessage;
 use crate::model::counters::Count;
-use crate::model::event::Capture;
+use crate::model::event::{Capture, cut_identifier};
 use crate::model::ids::TraceId;
 use crate::model::time::Nanos;
 use crate::model::trace_event::EndReason;
@@ -59,8 +59,10 @@ pub(crate) struct SharedTrace {
     pub(crate) header: TraceHeader,
     pub(crate) started_raw: u64,
     pub(crate) core: Arc<CaptureCore>,
-    /// An identifier set while the work ran, in place of the header's.
-    identifier: OnceLock<String>,
+    /// What the work called itself while it ran: in place of the other two.
+    named: OnceLock<String>,
+    /// What became known about work without an endpoint: in place of the header's identifier.
+    described: OnceLock<String>,
     /// The first chunk until the session takes it. Apart from the lane, which most traces then never need.
     first: Mutex<Option<ChunkRef>>,
     lane: OnceLock<Box<ChunkLane>>,
@@ -94,7 +96,8 @@ impl SharedTrace {
             header,
             started_raw: core.clock.raw(),
             core,
-            identifier: OnceLock::new(),
+            named: OnceLock::new(),
+            described: OnceLock::new(),
             first: Mutex::new(Some(first)),
             lane: OnceLock::new(),
             phase: AtomicU8::new(Phase::Fresh as u8),
@@ -108,19 +111,27 @@ impl SharedTrace {
         }
     }
 
-    /// The identifier: the one set last, else the one it was admitted with.
+    /// The identifier: what the work called itself, else how it was described, else what it was admitted with.
     pub(crate) fn identifier(&self) -> &str {
-        self.identifier.get().map_or_else(|| self.header.capture.identifier(), String::as_str)
+        let known = self.named.get().or_else(|| self.described.get());
+        known.map_or_else(|| self.header.capture.identifier(), String::as_str)
     }
 
-    /// Replaces the identifier, once; a later call does nothing.
+    /// Names the endpoint, once; a later call does nothing and is false.
     pub(crate) fn set_identifier(&self, identifier: String) -> bool {
-        self.identifier.set(identifier).is_ok()
+        self.named.set(cut_identifier(identifier)).is_ok()
     }
 
-    /// Whether a shipped trace of this identifier closes its dedupe window.
+    /// Makes a better identifier from the one it was admitted with, once; nothing if that one names an endpoint.
+    pub(crate) fn describe(&self, with: impl FnOnce(&str) -> String) {
+        if !self.is_deduplicated() {
+            self.described.get_or_init(|| cut_identifier(with(self.header.capture.identifier())));
+        }
+    }
+
+    /// Whether a shipped trace of this identifier closes its dedupe window: only if it names an endpoint.
     pub(crate) fn is_deduplicated(&self) -> bool {
-        self.header.capture.is_deduplicated() || self.identifier.get().is_some()
+        self.header.capture.is_deduplicated() || self.named.get().is_some()
     }
 
     /// What its dedupe window and its share of the permits go by.

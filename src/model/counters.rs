@@ -94,7 +94,8 @@ counters! {
     SkippedBreaker => skipped_breaker,
     /// Not traced: the handlers said so, or none knew the event.
     SkippedByHandler => skipped_by_handler,
-    /// Not traced: a handler panicked.
+    /// Panics of the host's own rules: of a handler, or of the closure for metadata or identifier, and the work was
+    /// not traced; of a rule of the HTTP layer, and it was taken as not set.
     HandlerPanics => handler_panics,
     /// Not traced: the identifier has shipped a trace within the dedupe window.
     SkippedDedupe => skipped_dedupe,

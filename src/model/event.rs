@@ -110,7 +110,7 @@ impl Capture {
     pub fn new(event_name: impl Into<Cow<'static, str>>, identifier: impl Into<String>) -> Self {
         Self {
             event_name: cut_name(event_name.into()),
-            identifier: cut(identifier.into(), MAX_NAME_BYTES),
+            identifier: cut_identifier(identifier.into()),
             threshold: None,
             is_deduplicated: true,
         }
@@ -134,7 +134,7 @@ impl Capture {
 
     /// Replaces the identifier by one that names the endpoint, and with it makes deduplication apply again.
     pub(crate) fn set_identifier(&mut self, identifier: impl Into<String>) {
-        self.identifier = cut(identifier.into(), MAX_NAME_BYTES);
+        self.identifier = cut_identifier(identifier.into());
         self.is_deduplicated = true;
     }
 
@@ -153,6 +153,11 @@ impl Capture {
     pub(crate) fn is_deduplicated(&self) -> bool {
         self.is_deduplicated
     }
+}
+
+/// An identifier within its bound.
+pub(crate) fn cut_identifier(identifier: String) -> String {
+    cut(identifier, MAX_NAME_BYTES)
 }
 
 fn cut_name(name: Cow<'static, str>) -> Cow<'static, str> {

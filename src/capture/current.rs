@@ -13,22 +13,36 @@ thread_local! {
     // `ManuallyDrop`: without a destructor the slot costs no registration and can be read while the thread is
     // torn down. It is empty whenever no poll runs, so nothing leaks.
     static CURRENT: ManuallyDrop<Slot> = const { ManuallyDrop::new(RefCell::new(None)) };
+    // Whether `CURRENT` holds a recorder: one load, where a borrow takes two and two stores.
+    static IS_TRACED: Cell<bool> = const { Cell::new(false) };
     static IN_AGENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a trace runs on this thread.
+#[inline]
+pub(crate) fn is_traced() -> bool {
+    IS_TRACED.try_with(Cell::get).unwrap_or(false)
 }
 
 /// Runs `f` with this thread's recorder, if a trace runs here.
 #[inline]
 pub(crate) fn with_current<R>(f: impl FnOnce(&mut Recorder) -> R) -> Option<R> {
+    if !is_traced() {
+        return None;
+    }
     // A failed borrow means that `f` came back here (an allocator that opens frames): nothing is recorded.
     CURRENT.try_with(|slot| slot.try_borrow_mut().ok()?.as_deref_mut().map(f)).ok().flatten()
 }
 
 /// Puts `recorder` in force and gives back the one that was.
 pub(crate) fn replace(recorder: Option<Box<Recorder>>) -> Option<Box<Recorder>> {
-    CURRENT
-        .try_with(|slot| slot.try_borrow_mut().ok().and_then(|mut slot| std::mem::replace(&mut *slot, recorder)))
-        .ok()
-        .flatten()
+    let is_traced = recorder.is_some();
+    let replace = |slot: &mut Option<Box<Recorder>>| {
+        // `Err` only where this platform's thread-locals are gone, and `CURRENT` with them.
+        IS_TRACED.try_with(|flag| flag.set(is_traced)).ok();
+        std::mem::replace(slot, recorder)
+    };
+    CURRENT.try_with(|slot| slot.try_borrow_mut().ok().and_then(|mut slot| replace(&mut slot))).ok().flatten()
 }
 
 /// Whether a trace of the agent `agent` runs on this thread.

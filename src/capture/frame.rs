@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::current::with_current;
+use super::current::{is_traced, with_current};
 use super::recorder::FrameToken;
 use crate::model::frame::{FrameId, NameTable};
 
@@ -86,18 +86,23 @@ impl FrameGuard {
     #[doc(hidden)]
     #[inline]
     pub fn __enter(site: &'static FrameSite) -> Self {
-        Self::open(|| site.id())
+        // What a frame costs outside of a trace is this check; all else stays out of the caller's code.
+        Self::of(if is_traced() { enter_site(site) } else { None })
     }
 
     /// Opens a frame with this name. [`frame!`](crate::frame) is faster: it looks the name up once.
     #[inline]
     pub fn enter(name: &'static str) -> Self {
-        Self::open(|| NAMES.intern(name))
+        Self::of(if is_traced() { enter_name(name) } else { None })
     }
 
     #[inline]
     fn open(id: impl FnOnce() -> FrameId) -> Self {
-        let token = with_current(|recorder| recorder.enter_frame(id()));
+        Self::of(with_current(|recorder| recorder.enter_frame(id())))
+    }
+
+    #[inline]
+    fn of(token: Option<FrameToken>) -> Self {
         Self { token, _not_send: PhantomData }
     }
 
@@ -118,9 +123,24 @@ impl Drop for FrameGuard {
     #[inline]
     fn drop(&mut self) {
         if let Some(token) = self.token {
-            with_current(|recorder| recorder.exit_frame(token));
+            exit(token);
         }
     }
+}
+
+#[inline(never)]
+fn enter_site(site: &FrameSite) -> Option<FrameToken> {
+    with_current(|recorder| recorder.enter_frame(site.id()))
+}
+
+#[inline(never)]
+fn enter_name(name: &str) -> Option<FrameToken> {
+    with_current(|recorder| recorder.enter_frame(NAMES.intern(name)))
+}
+
+#[inline(never)]
+fn exit(token: FrameToken) {
+    with_current(|recorder| recorder.exit_frame(token));
 }
 
 /// Runs `f` in a frame: the form that cannot be held wrongly.
@@ -205,10 +225,19 @@ impl Waits {
 }
 
 impl Drop for Waits {
+    #[inline]
     fn drop(&mut self) {
-        if !self.is_pending {
-            return;
+        if self.is_pending {
+            self.abandon();
         }
+    }
+}
+
+impl Waits {
+    /// Apart from `drop`, so that dropping a scope stays short enough to be inlined.
+    #[cold]
+    #[inline(never)]
+    fn abandon(&self) {
         with_current(|recorder| {
             if recorder.shared.label == self.label {
                 recorder.abandon_frame(self.id);

@@ -3,6 +3,7 @@
 //! A recorder has exactly one owner: the scope while its work rests, the thread-local while it runs. So it
 //! writes without locks or read-modify-writes; only handing a full chunk over touches shared queues.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 
 use super::chunk::{CHUNK_EVENTS, ChunkRef};
@@ -31,10 +32,26 @@ pub(crate) enum Leave {
 /// Identifies an open frame; what does not match is ignored, so that a guard may be dropped anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameToken {
-    generation: u64,
-    poll: u32,
-    /// Frames open below this one, or [`SUPPRESSED`].
-    depth: u32,
+    /// Never zero, so that two registers hold an optional token.
+    generation: NonZeroU64,
+    at: Place,
+}
+
+/// Where a frame was opened; one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place(u64);
+
+impl Place {
+    #[inline]
+    fn new(poll: u32, depth: u32) -> Self {
+        Self(u64::from(poll) << 32 | u64::from(depth))
+    }
+
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the two halves of a word")]
+    fn poll_and_depth(self) -> (u32, u32) {
+        ((self.0 >> 32) as u32, self.0 as u32)
+    }
 }
 
 /// The depth of a frame that was not recorded, only counted.
@@ -44,6 +61,8 @@ const SUPPRESSED: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Recorder {
     pub(crate) shared: Arc<SharedTrace>,
+    /// The trace's label, here because every frame needs it.
+    pub(crate) generation: NonZeroU64,
     clock: Clock,
     chunk: ChunkRef,
     next: usize,
@@ -73,6 +92,8 @@ impl Recorder {
     pub(crate) fn new(shared: Arc<SharedTrace>, chunk: ChunkRef, rules: &Rules) -> Self {
         Self {
             clock: shared.core.clock.clone(),
+            // Labels are counted from 1.
+            generation: NonZeroU64::new(shared.label).unwrap_or(NonZeroU64::MAX),
             shared,
             chunk,
             next: 0,
@@ -133,7 +154,7 @@ impl Recorder {
     /// Opens a frame.
     #[inline]
     pub(crate) fn enter_frame(&mut self, frame: FrameId) -> FrameToken {
-        let (generation, poll, depth) = (self.shared.label, self.poll, self.depth);
+        let (generation, poll, depth) = (self.generation, self.poll, self.depth);
         if self.suppressed > 0 || depth >= self.max_depth || self.events_left == 0 || self.starved {
             return self.suppress();
         }
@@ -142,7 +163,7 @@ impl Recorder {
             return self.suppress();
         }
         self.depth = depth + 1;
-        FrameToken { generation, poll, depth }
+        FrameToken { generation, at: Place::new(poll, depth) }
     }
 
     #[cold]
@@ -154,43 +175,41 @@ impl Recorder {
         }
         counters.count(if is_too_deep { Count::SuppressedDepth } else { Count::SuppressedFrames });
         self.suppressed += 1;
-        FrameToken { generation: self.shared.label, poll: self.poll, depth: SUPPRESSED }
+        FrameToken { generation: self.generation, at: Place::new(self.poll, SUPPRESSED) }
     }
 
     /// Closes a frame and those still open inside it.
     #[inline]
     pub(crate) fn exit_frame(&mut self, token: FrameToken) {
-        if self.take_off(token) {
-            self.record(TraceEvent::Return { depth: token.depth });
+        if let Some(depth) = self.take_off(token) {
+            self.record(TraceEvent::Return { depth });
         }
     }
 
     /// Closes the frame of a future that is pending.
     pub(crate) fn leave_frame(&mut self, token: FrameToken) {
-        if self.take_off(token) {
-            self.record(TraceEvent::Leave { depth: token.depth });
+        if let Some(depth) = self.take_off(token) {
+            self.record(TraceEvent::Leave { depth });
         }
     }
 
-    /// Whether `token` is an open, recorded frame; if so it is not any more.
+    /// The depth of `token` if it is an open, recorded frame; it is not any more then.
     #[inline]
-    fn take_off(&mut self, token: FrameToken) -> bool {
-        if token.generation != self.shared.label || token.poll != self.poll {
-            self.shared.core.counters.count(Count::LateGuards);
-            return false;
-        }
-        if token.depth == SUPPRESSED {
+    fn take_off(&mut self, token: FrameToken) -> Option<u32> {
+        let (poll, depth) = token.at.poll_and_depth();
+        let is_of_this_poll = token.generation == self.generation && poll == self.poll;
+        if is_of_this_poll && depth == SUPPRESSED {
             self.suppressed = self.suppressed.saturating_sub(1);
-            return false;
+            return None;
         }
-        if token.depth >= self.depth {
-            // An outer guard was dropped first and has closed this frame.
+        // Not below: an outer guard was dropped first and has closed this frame.
+        if !is_of_this_poll || depth >= self.depth {
             self.shared.core.counters.count(Count::LateGuards);
-            return false;
+            return None;
         }
-        self.depth = token.depth;
+        self.depth = depth;
         self.suppressed = 0;
-        true
+        Some(depth)
     }
 
     /// A future that waited in `frame` is gone.

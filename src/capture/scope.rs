@@ -54,6 +54,7 @@ impl Stopper {
 
 impl Scope {
     /// A scope that traces nothing.
+    #[inline]
     pub fn none() -> Self {
         Self(State::Off)
     }
@@ -73,6 +74,7 @@ impl Scope {
     }
 
     /// Whether what runs in it is recorded, as a trace or as a frame of the trace around it.
+    #[inline]
     pub fn is_sampled(&self) -> bool {
         !matches!(self.0, State::Off)
     }
@@ -117,7 +119,11 @@ impl Scope {
     }
 
     /// As `poll_with`; `leave` says how the poll ended, `None` that the work is over, and the trace with it.
+    #[inline]
     pub(crate) fn poll_leaving<R>(&mut self, poll: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
+        if !self.is_sampled() {
+            return poll();
+        }
         let mut is_over = false;
         let result = self.enter(poll, |result| {
             let leave = leave(result);
@@ -144,6 +150,7 @@ impl Scope {
         self.end(EndReason::Done);
     }
 
+    #[inline(never)]
     pub(crate) fn end(&mut self, reason: EndReason) {
         if let State::Traced(recorder) = std::mem::replace(&mut self.0, State::Off) {
             recorder.end(reason);
@@ -151,6 +158,7 @@ impl Scope {
     }
 
     /// Runs `f` with the recorder in force. `leave` says how to close the poll; `None` leaves it open.
+    #[inline]
     fn enter<R>(&mut self, f: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
         match &mut self.0 {
             State::Off => f(),
@@ -175,8 +183,12 @@ impl Scope {
 }
 
 impl Drop for Scope {
+    #[inline]
     fn drop(&mut self) {
-        self.end(EndReason::Cancelled);
+        // Asked first, and in the caller's own code: of almost every scope this is all there is to drop.
+        if self.is_sampled() {
+            self.end(EndReason::Cancelled);
+        }
     }
 }
 

@@ -120,6 +120,7 @@ impl FlameOnLayer {
         self
     }
 
+    #[inline]
     fn start(&self, info: &RequestInfo<'_>) -> Scope {
         let Shared { core: Some(core), rules } = &*self.0 else { return Scope::none() };
         let dice = match rules.verdict(core, info) {
@@ -128,9 +129,7 @@ impl FlameOnLayer {
             Verdict::Undecided => Dice::Rolled,
         };
         match info.grpc_path() {
-            Some(path) => {
-                admission::event(core, "tonic.request.start", dice, || crate::metadata! { "path" => path })
-            }
+            Some(path) => admission::event(core, "tonic.request.start", dice, || crate::metadata! { "path" => path }),
             None => admission::event(core, "axum.request.start", dice, || {
                 let metadata = crate::metadata! { "method" => info.method.as_str() };
                 match rules.route_of(core, info) {

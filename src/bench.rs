@@ -44,7 +44,8 @@ impl FoldRun {
     pub fn new(paths: &[Vec<u32>]) -> Self {
         let words = paths.iter().flat_map(|path| {
             let calls = path.iter().map(|frame| TraceEvent::Call(FrameId(*frame)));
-            let returns = (0..path.len()).rev().map(|depth| TraceEvent::Return { depth: depth.try_into().unwrap_or(0) });
+            let returns =
+                (0..path.len()).rev().map(|depth| TraceEvent::Return { depth: depth.try_into().unwrap_or(0) });
             calls.chain(returns).map(TraceEvent::to_word)
         });
         Self { words: words.collect(), fold: Fold::new(FoldLimits { max_stacks: 50_000, max_depth: 512 }), at: 0 }
@@ -77,13 +78,16 @@ impl FinishedTree {
     pub fn new(chains: u32, depth: u32, leaves: u32, own_nanos: u64) -> Self {
         let mut tree = CallTree::new(usize::MAX);
         for chain in 0..chains {
-            let end = (0..depth - 2).fold(NodeId::ROOT, |node, level| tree.child(node, FrameId(4 + level * chains + chain)));
+            let end =
+                (0..depth - 2).fold(NodeId::ROOT, |node, level| tree.child(node, FrameId(4 + level * chains + chain)));
             for leaf in 0..leaves {
                 let leaf = tree.child(end, FrameId(4 + depth * chains + leaf));
                 tree.add_own(leaf, Nanos(own_nanos + u64::from(chain % 7)));
             }
         }
-        Self(tree.into_profile("shop.batch nightly", |frame| format!("shop::stock::Warehouse::step_{}", frame.0).into()))
+        Self(
+            tree.into_profile("shop.batch nightly", |frame| format!("shop::stock::Warehouse::step_{}", frame.0).into()),
+        )
     }
 
     /// The uncompressed pprof bytes of what the filter leaves at its lowest threshold.

@@ -52,6 +52,12 @@ impl Measured {
         Estimate::of(self.pairs(name, base).map(|(it, base)| it / base))
     }
 
+    /// What `name` costs beyond `bare`, divided by what `base` does, round by round.
+    pub fn ratio_over(&self, name: &str, base: &str, bare: &str) -> Estimate {
+        let bare = self.samples(bare).iter();
+        Estimate::of(self.pairs(name, base).zip(bare).map(|((it, base), bare)| (it - bare) / (base - bare)))
+    }
+
     fn pairs<'a>(&'a self, name: &str, base: &str) -> impl Iterator<Item = (f64, f64)> + 'a {
         self.samples(name).iter().copied().zip(self.samples(base).iter().copied())
     }

@@ -6,17 +6,21 @@
 use std::hint::black_box;
 use std::process::Command;
 
-use crate::rows::{encode, fold, frame};
-use crate::{agents, rows};
+use tower::Layer as _;
 
-const CASES: [&str; 7] = ["rate 1e-9", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
+use crate::agents;
+use crate::rows::admission::seen;
+use crate::rows::{encode, fold, frame, http};
+
+const CASES: [&str; 10] =
+    ["rate 1e-9", "traced", "service", "layered service", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
 
 /// Operations between the two counts.
 fn operations(case: &str) -> u64 {
     match case {
-        "encode" => 4,
-        "fold" => 4 * fold::in_order().events(),
-        _ => 200_000,
+        "encode" => 20,
+        "fold" => 40 * fold::in_order().events(),
+        _ => 3_000_000,
     }
 }
 
@@ -24,13 +28,20 @@ fn operations(case: &str) -> u64 {
 pub fn run(case: &str, count: u64) {
     if let Some((_, call)) = frame::UNTRACED.iter().find(|(name, _)| *name == case) {
         let call = black_box(*call);
-        return (0..count).for_each(|number| drop(call(number)));
+        return (0..count).for_each(|number| seen(&call(number)));
     }
     match case {
         "rate 1e-9" => {
             let agent = agents::start(1e-9);
             let collector = agent.collector();
-            (0..count).for_each(|_| drop(black_box(collector.unit("shop.batch", || "nightly"))));
+            (0..count).for_each(|_| seen(&collector.unit("shop.batch", || "nightly")));
+        }
+        "traced" => frame::traced(&agents::start(1.0), count),
+        "service" => (0..count).for_each(|_| seen(&http::request(&http::bare_service()))),
+        "layered service" => {
+            let agent = agents::start(1e-9);
+            let service = agent.layer().layer(http::bare_service());
+            (0..count).for_each(|_| seen(&http::request(&service)));
         }
         "fold" => {
             let mut run = fold::in_order();

@@ -47,11 +47,6 @@ impl Unit {
         };
         let Estimate { median, low, high } = estimate;
         let digits = if median / scale < 10.0 { 2 } else { 1 };
-        format!(
-            "{:.digits$} {name} [{:.digits$}, {:.digits$}]",
-            median / scale,
-            low / scale,
-            high / scale
-        )
+        format!("{:.digits$} {name} [{:.digits$}, {:.digits$}]", median / scale, low / scale, high / scale)
     }
 }

@@ -57,9 +57,7 @@ pub fn print() {
         &mut [
             Case::new("ordered", |operations| per_run(&mut || ordered.run(), operations)),
             Case::new("without order", |operations| per_run(&mut || without_order.run(), operations)),
-            Case::new("strings", |operations| {
-                per_run(&mut || join_strings(&paths, black_box(&mut own)), operations)
-            }),
+            Case::new("strings", |operations| per_run(&mut || join_strings(&paths, black_box(&mut own)), operations)),
         ],
         events,
     );

@@ -7,14 +7,15 @@ use fastrace::collector::SpanContext;
 use fastrace::local::LocalSpan;
 use flame_on::{FlameOn, UnitSettings};
 
+use super::admission::seen;
 use crate::agents;
 use crate::harness::{Case, measure};
 use crate::table::{Row, Unit};
 
-/// Frames of one trace: 2,000 events are four chunks.
-const FRAMES: u64 = 1_000;
-/// Traces that may wait for the agent at one time, well below the chunks that its pool keeps.
-const TOGETHER: u64 = 8;
+/// Frames of one trace: 500 events fit into the first chunk, as those of an ordinary request do.
+const FRAMES: u64 = 250;
+/// Frames of a long trace: 20,000 events are 40 chunks, which the agent reads meanwhile.
+const MANY_FRAMES: u64 = 10_000;
 
 #[inline(never)]
 fn bare(number: u64) -> u64 {
@@ -53,27 +54,30 @@ pub fn print() {
     print_untraced();
 }
 
-fn time_calls(call: fn(u64) -> u64) -> Duration {
+fn time_calls(call: fn(u64) -> u64, frames: u64) -> Duration {
     let call = black_box(call);
     let start = crate::clocks::thread_cpu();
-    for number in 0..FRAMES {
+    for number in 0..frames {
         call(number);
     }
     crate::clocks::thread_cpu() - start
 }
 
 /// Only the calls are timed: neither the beginning of a trace nor its end.
-fn in_traces(agent: &FlameOn, operations: u64, call: fn(u64) -> u64) -> Duration {
+fn in_traces(agent: &FlameOn, operations: u64, frames: u64, call: fn(u64) -> u64) -> Duration {
     let mut took = Duration::ZERO;
     let before = agent.stats().started;
-    for trace in 0..operations / FRAMES {
-        if trace % TOGETHER == 0 {
-            agents::wait_until_idle(agent);
-        }
-        took += agent.unit("shop.batch", || "nightly").in_scope(|| time_calls(call));
+    for _ in 0..operations / frames {
+        agents::wait_until_idle(agent);
+        took += agent.unit("shop.batch", || "nightly").in_scope(|| time_calls(call, frames));
     }
-    assert_eq!(agent.stats().started - before, operations / FRAMES, "all were sampled");
+    assert_eq!(agent.stats().started - before, operations / frames, "all were sampled");
     took
+}
+
+/// Traced calls, for `instructions`.
+pub fn traced(agent: &FlameOn, operations: u64) {
+    in_traces(agent, operations, FRAMES, framed);
 }
 
 fn in_fastrace_roots(operations: u64) -> Duration {
@@ -81,7 +85,7 @@ fn in_fastrace_roots(operations: u64) -> Duration {
     let took = roots.map(|_| {
         let root = fastrace::Span::root("shop.batch", SpanContext::random());
         let _parent = root.set_local_parent();
-        time_calls(framed_by_fastrace)
+        time_calls(framed_by_fastrace, FRAMES)
     });
     let took = took.sum();
     fastrace::flush();
@@ -94,7 +98,7 @@ fn in_puffin_scopes(operations: u64) -> Duration {
     let took = frames.map(|_| {
         let took = {
             puffin::profile_scope!("shop.batch");
-            time_calls(framed_by_puffin)
+            time_calls(framed_by_puffin, FRAMES)
         };
         puffin::GlobalProfiler::lock().new_frame();
         took
@@ -112,37 +116,51 @@ fn print_traced() {
     let clock = flame_on::__bench::RawClock::new();
     let measured = measure(
         &mut [
-            Case::of_loop("clock", || drop(black_box(clock.raw()))),
-            Case::new("bare", |operations| (0..operations / FRAMES).map(|_| time_calls(bare)).sum()),
-            Case::new("frame!", |operations| in_traces(&agent, operations, framed)),
-            Case::new("in_frame", |operations| in_traces(&agent, operations, framed_by_name)),
+            Case::of_loop("clock", || seen(&clock.raw())),
+            Case::new("bare", |operations| (0..operations / FRAMES).map(|_| time_calls(bare, FRAMES)).sum()),
+            Case::new("frame!", |operations| in_traces(&agent, operations, FRAMES, framed)),
+            Case::new("long", |operations| in_traces(&agent, operations, MANY_FRAMES, framed)),
+            Case::new("in_frame", |operations| in_traces(&agent, operations, FRAMES, framed_by_name)),
             Case::new("fastrace", in_fastrace_roots),
             Case::new("puffin", in_puffin_scopes),
         ],
-        FRAMES * 4 * TOGETHER,
+        2 * MANY_FRAMES,
     );
     let show = |name| Unit::Nanos.show(measured.over(name, "bare"));
     let row = |what: &str, goal, name| Row::new(what, goal, show(name));
     Row::new("one reading of the clock", "–", Unit::Nanos.show(measured.of("clock"))).print();
     row("`frame!`, traced, over the bare call", "two clock readings + 8 ns", "frame!")
-        .peer("fastrace, local span:", measured.over("fastrace", "bare"), Unit::Nanos, measured.ratio("fastrace", "frame!"))
+        .peer(
+            "fastrace, local span:",
+            measured.over("fastrace", "bare"),
+            Unit::Nanos,
+            measured.ratio_over("fastrace", "frame!", "bare"),
+        )
         .print();
-    row("`in_frame`, traced, over the bare call", "–", "in_frame")
-        .peer("puffin:", measured.over("puffin", "bare"), Unit::Nanos, measured.ratio("puffin", "frame!"))
+    row("the same in a trace of 10,000 frames", "–", "long").print();
+    row("`frame!`, traced, beside another peer", "two clock readings + 8 ns", "frame!")
+        .peer("puffin:", measured.over("puffin", "bare"), Unit::Nanos, measured.ratio_over("puffin", "frame!", "bare"))
         .print();
+    row("`in_frame`, traced, over the bare call", "–", "in_frame").print();
 }
 
 fn print_untraced() {
     let _agent = agents::start(0.0);
     let mut cases = UNTRACED.map(|(name, call)| {
-        Case::new(name, move |operations| (0..operations / FRAMES).map(|_| time_calls(call)).sum())
+        Case::new(name, move |operations| (0..operations / FRAMES).map(|_| time_calls(call, FRAMES)).sum())
     });
-    let measured = measure(&mut cases, 1_000 * FRAMES);
+    let measured = measure(&mut cases, 800 * FRAMES);
     let over = |name| measured.over(name, "bare");
     Row::new("`frame!`, not traced, over the bare call", "≤ 2 ns", Unit::Nanos.show(over("framed")))
-        .peer("fastrace, local span without a parent:", over("fastrace"), Unit::Nanos, measured.ratio("fastrace", "framed"))
+        .peer(
+            "fastrace, local span without a parent:",
+            over("fastrace"),
+            Unit::Nanos,
+            measured.ratio_over("fastrace", "framed", "bare"),
+        )
         .print();
-    Row::new("the bare call itself", "–", Unit::Nanos.show(measured.of("bare")))
-        .peer("puffin, scopes off:", over("puffin"), Unit::Nanos, measured.ratio("puffin", "framed"))
+    Row::new("the same, beside another peer", "≤ 2 ns", Unit::Nanos.show(over("framed")))
+        .peer("puffin, scopes off:", over("puffin"), Unit::Nanos, measured.ratio_over("puffin", "framed", "bare"))
         .print();
+    Row::new("the bare call itself", "–", Unit::Nanos.show(measured.of("bare"))).print();
 }

@@ -95,6 +95,11 @@ pub fn print() {
     Row::new("trace of 10 frames, below its threshold, all threads", "≤ 2 µs", Unit::Micros.show(over("discarded")))
         .print();
     Row::new("trace of 10 frames, shipped as pprof, all threads", "≤ 40 µs", Unit::Micros.show(over("shipped")))
-        .peer("fastrace, reported:", over("fastrace"), Unit::Micros, measured.ratio("fastrace", "shipped"))
+        .peer(
+            "fastrace, reported:",
+            over("fastrace"),
+            Unit::Micros,
+            measured.ratio_over("fastrace", "shipped", "pauses"),
+        )
         .print();
 }

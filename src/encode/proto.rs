@@ -1,7 +1,8 @@
 //! The messages of `proto/`, as generated. The nesting follows the package names, which the generated code
 //! counts on when it says `super`.
 
-#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+// Dead code: which messages are used depends on the features, and errors are not shipped yet.
+#![allow(missing_docs, unreachable_pub, dead_code, clippy::all, clippy::pedantic)]
 
 /// What a FlameOn server takes.
 pub mod flame_on {

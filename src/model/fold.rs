@@ -120,6 +120,7 @@ impl Fold {
     }
 
     /// Lets calls claim every sleep, not only those during which [`TraceEvent::CallOpen`] said that one was open.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn log_every_sleep(mut self) -> Self {
         self.calls.log_every_sleep();
         self
@@ -194,6 +195,7 @@ impl Fold {
     }
 
     /// The frames that are open above the root, outermost first; those past `max_depth` are not known.
+    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn open_frames(&self) -> impl DoubleEndedIterator<Item = FrameId> + ExactSizeIterator {
         self.stack.iter().map(|open| open.frame)
     }

@@ -18,6 +18,7 @@ pub struct ShipError {
     kind: Kind,
 }
 
+#[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only a server says so"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     /// Trying again can help, not before `after` if the server named a delay.
@@ -48,11 +49,13 @@ impl ShipError {
     }
 
     /// The server read the batch and refused it with `message`, of which the beginning is kept.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only a server says so"))]
     pub(crate) fn rejected(message: &str) -> Self {
         Self { cause: format!("the server rejected the batch: {}", shortened(message)).into(), kind: Kind::Rejected }
     }
 
     /// The server does not accept the key.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only a server says so"))]
     pub(crate) fn denied(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { cause: cause.into(), kind: Kind::Denied }
     }
@@ -126,6 +129,7 @@ pub(crate) fn text_of<'e>(error: &'e (dyn Error + 'static)) -> String {
 }
 
 /// The beginning of `text`, at most [`MAX_TEXT`] bytes.
+#[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only a server says so"))]
 pub(crate) fn shortened(text: &str) -> &str {
     text.get(..text.floor_char_boundary_at(MAX_TEXT)).unwrap_or(text)
 }

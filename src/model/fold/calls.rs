@@ -61,6 +61,7 @@ struct Claim {
 }
 
 impl CallLog {
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn log_every_sleep(&mut self) {
         self.logs_every_sleep = true;
     }

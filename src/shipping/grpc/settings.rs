@@ -21,6 +21,7 @@ pub(crate) struct GrpcSettings {
     /// How long a call may take, connecting included.
     pub(crate) send_timeout: Duration,
     /// What TLS needs beyond the system's root certificates.
+    #[cfg_attr(not(any(feature = "tls-ring", feature = "tls-aws-lc")), allow(dead_code, reason = "TLS is not there"))]
     pub(crate) tls: TlsSettings,
 }
 
@@ -36,6 +37,7 @@ pub(crate) struct TlsSettings {
 }
 
 /// A certificate and its private key.
+#[cfg_attr(not(any(feature = "tls-ring", feature = "tls-aws-lc")), allow(dead_code, reason = "TLS is not there"))]
 #[derive(Clone)]
 pub(crate) struct ClientCertificate {
     /// The certificate, and those between it and a root.
@@ -99,6 +101,7 @@ pub(crate) enum GrpcSetupError {
     BadKey,
     /// Certificates or a key, the system's or configured ones, that cannot be read.
     #[error("TLS cannot be set up: {reason} (see ca_file, client_cert_file and client_key_file)")]
+    #[cfg_attr(not(any(feature = "tls-ring", feature = "tls-aws-lc")), allow(dead_code, reason = "TLS is not there"))]
     BadTls {
         /// What is wrong.
         reason: String,

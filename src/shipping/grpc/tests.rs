@@ -253,13 +253,19 @@ mod tls {
         GrpcAdapter::new(GrpcSettings { use_ssl: true, tls, ..settings(server) }).unwrap()
     }
 
+    async fn tls_server() -> IngestServer {
+        // tonic's server cannot choose between two providers. `Err`: another test was here before.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        IngestServer::start_tls(any_port(), CERTIFICATE, PRIVATE_KEY).await.unwrap()
+    }
+
     fn trusting() -> TlsSettings {
         TlsSettings { ca: Some(CA.to_vec()), ..TlsSettings::default() }
     }
 
     #[tokio::test]
     async fn a_batch_arrives_over_tls() {
-        let server = IngestServer::start_tls(any_port(), CERTIFICATE, PRIVATE_KEY).await.unwrap();
+        let server = tls_server().await;
         ship(&over_tls(server.address(), trusting()), 1).await.unwrap();
         let named = TlsSettings { server_name: Some("localhost".into()), ..trusting() };
         ship(&over_tls(server.address(), named), 1).await.unwrap();
@@ -285,7 +291,7 @@ mod tls {
 
     #[tokio::test]
     async fn an_unknown_issuer_or_another_name_gets_no_batch() {
-        let server = IngestServer::start_tls(any_port(), CERTIFICATE, PRIVATE_KEY).await.unwrap();
+        let server = tls_server().await;
         let unknown = ship(&over_tls(server.address(), TlsSettings::default()), 1).await.unwrap_err();
         let other = TlsSettings { server_name: Some("flameon.ai".into()), ..trusting() };
         let other = ship(&over_tls(server.address(), other), 1).await.unwrap_err();
@@ -308,7 +314,7 @@ mod tls {
 
     #[tokio::test]
     async fn a_tls_server_gets_nothing_from_a_plain_client() {
-        let server = IngestServer::start_tls(any_port(), CERTIFICATE, PRIVATE_KEY).await.unwrap();
+        let server = tls_server().await;
         let error = ship(&adapter(server.address()), 1).await.unwrap_err();
         assert!(error.to_string().contains("in plain text"), "{error}");
         assert!(server.received().is_empty());

@@ -49,7 +49,7 @@ pub fn call<M: Message, R: Send + 'static>(
     Prepared { actor: actor.clone(), slot }.ask(build, timeout)
 }
 
-/// As [`call`], labelled as `CALL <process> <shape of form>`.
+/// As [`call()`], labelled as `CALL <process> <shape of form>`.
 ///
 /// `form` is looked at before this returns, and only when the caller is traced, so the result does not borrow it.
 ///
@@ -82,7 +82,7 @@ pub fn call_labelled<M: Message, R: Send + 'static, T: Serialize + ?Sized>(
     prepare(actor, form).ask(build, timeout)
 }
 
-/// The first step of [`call!`](crate::call): the label, while the arguments can still be borrowed.
+/// The first step of [`call!`](macro@crate::call): the label, while the arguments can still be borrowed.
 pub fn prepare<M: Message, T: Serialize + ?Sized>(actor: &ActorRef<M>, form: &T) -> Prepared<M> {
     let slot =
         CallSlot::open(|label_numbers| call_label(Some(&process_name(actor)), Some(&call_term(form, label_numbers))));

@@ -50,8 +50,8 @@ impl FrameSite {
 /// An open frame; it closes when the guard is dropped.
 ///
 /// `!Send`, so the compiler refuses it across an await in a spawned task. Where a future need not be `Send`
-/// it compiles, and is harmless: the frame ends with its poll, the late drop does nothing and is counted in
-/// [`Stats::late_guards`](crate::Stats).
+/// it compiles, and is harmless: the frame ends with its poll, the late drop does nothing and, where a trace runs,
+/// is counted in [`Stats::late_guards`](crate::Stats).
 #[must_use = "a frame ends when its guard is dropped"]
 #[derive(Debug)]
 pub struct FrameGuard {

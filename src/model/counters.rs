@@ -147,7 +147,8 @@ counters! {
     FoldedPaths => folded_paths,
     /// Times a recorder ran out of chunks.
     Starved => starved,
-    /// Frame guards dropped after their poll or trace was over.
+    /// Frame guards dropped in a later poll, or in another trace, than the one they were opened in. One that is
+    /// dropped where no trace runs is not seen.
     LateGuards => late_guards,
     /// Nanoseconds by which readings of the clock went back.
     ClampedNanos => clamped_ns,

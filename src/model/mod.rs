@@ -11,6 +11,8 @@ pub(crate) mod frame;
 pub(crate) mod frame_hash;
 pub(crate) mod handler;
 pub(crate) mod ids;
+#[allow(dead_code, reason = "its users come with the native capture")]
+pub(crate) mod native;
 pub(crate) mod profile;
 pub(crate) mod sanitizer;
 pub(crate) mod text;

@@ -6,5 +6,7 @@
 pub(crate) mod http_layer;
 #[cfg(feature = "ractor")]
 pub mod ractor;
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing_layer;
 #[cfg(feature = "tower")]
 pub(crate) mod unit_layer;

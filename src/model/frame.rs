@@ -75,7 +75,6 @@ struct Names {
     by_name: HashMap<Arc<str>, FrameId>,
     by_id: Vec<NamedFrame>,
     /// One text for all the names of a file.
-    #[allow(dead_code, reason = "for `intern_at`")]
     files: HashSet<Arc<str>>,
     bytes: usize,
 }
@@ -101,14 +100,23 @@ impl NameTable {
 
     /// As [`NameTable::intern`], of a name whose source is known. The first source of a name stays; a file that
     /// finds no room is left out.
-    #[allow(dead_code, reason = "spans know their source when they open")]
+    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "spans know their source when they open"))]
     pub(crate) fn intern_at(&self, name: &str, file: &str, line: u32) -> FrameId {
+        if let Some(id) = self.with_source(name) {
+            return id;
+        }
         let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let id = names.find_or_insert(name);
         if id != FrameId::OTHER {
             names.set_source(id, file, line);
         }
         id
+    }
+
+    fn with_source(&self, name: &str) -> Option<FrameId> {
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let id = *names.by_name.get(name)?;
+        names.by_id.get(to_index(id))?.source.as_ref().map(|_| id)
     }
 
     /// What a reader sees of `id`.
@@ -138,7 +146,6 @@ impl Names {
         FrameId(index)
     }
 
-    #[allow(dead_code, reason = "for `intern_at`")]
     fn set_source(&mut self, id: FrameId, file: &str, line: u32) {
         let is_open = self.by_id.get(to_index(id)).is_some_and(|frame| frame.source.is_none());
         let Some(file) = is_open.then(|| self.file(file)).flatten() else { return };
@@ -147,7 +154,6 @@ impl Names {
         }
     }
 
-    #[allow(dead_code, reason = "for `intern_at`")]
     fn file(&mut self, file: &str) -> Option<Arc<str>> {
         if let Some(known) = self.files.get(file) {
             return Some(known.clone());

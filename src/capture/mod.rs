@@ -24,4 +24,4 @@ pub(crate) mod trace;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]
-mod tests;
+pub(crate) mod tests;

@@ -2,13 +2,19 @@
 
 pub(crate) mod fork;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "its users come with the wakers")]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
 mod modules;
-#[allow(dead_code, reason = "its users come with the wakers")]
+#[cfg(native_capture)]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod registers;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "its users come with the wakers")]
-pub(crate) mod thread_stack;
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
+pub(crate) mod sampler;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "its users come with the wakers")]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
+pub(crate) mod thread_stack;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) mod ticks;
+#[cfg(native_capture)]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod unwind;

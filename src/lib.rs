@@ -53,6 +53,8 @@ mod model;
 mod runtime;
 mod safety;
 mod shipping;
+#[allow(dead_code, reason = "its users come with the native capture")]
+mod symbols;
 #[cfg(feature = "testing")]
 pub mod testing;
 

@@ -14,13 +14,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Sets `native_capture` for the targets that have it, so that the sources name the condition once. Miri runs no
-/// assembly and has no signals.
+/// Sets `native_capture` for the targets that have it, when its feature is on, so that the sources name the condition
+/// once. Miri runs no assembly and has no signals.
 fn announce_native_capture() {
     println!("cargo::rustc-check-cfg=cfg(native_capture)");
     let target = |key: &str| std::env::var(format!("CARGO_CFG_{key}")).unwrap_or_default();
     let has_it = target("TARGET_OS") == "linux" && ["x86_64", "aarch64"].contains(&target("TARGET_ARCH").as_str());
-    if has_it && std::env::var_os("CARGO_CFG_MIRI").is_none() {
+    let is_asked_for = std::env::var_os("CARGO_FEATURE___NATIVE").is_some();
+    if has_it && is_asked_for && std::env::var_os("CARGO_CFG_MIRI").is_none() {
         println!("cargo::rustc-cfg=native_capture");
     }
 }

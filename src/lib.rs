@@ -53,7 +53,8 @@ mod model;
 mod runtime;
 mod safety;
 mod shipping;
-#[allow(dead_code, reason = "its users come with the native capture")]
+#[cfg(native_capture)]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
 mod symbols;
 #[cfg(feature = "testing")]
 pub mod testing;

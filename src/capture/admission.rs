@@ -82,7 +82,7 @@ fn start(core: &CaptureCore, dice: Dice) -> Start {
         return Start::Off;
     }
     let roll = match dice {
-        Dice::Rolled => core.sampled_out.roll(core.dice()),
+        Dice::Rolled => core.dice.roll(),
         Dice::Forced => Some(Roll::FORCED),
     };
     roll.map_or(Start::Off, Start::Sampled)
@@ -137,7 +137,7 @@ fn admit(core: &Arc<CaptureCore>, name: &str, roll: Roll, ask: impl FnOnce() -> 
     match try_admit(core, name, roll, ask) {
         Ok(recorder) => Scope::traced(recorder),
         Err(Refusal::NotSampled) => {
-            core.sampled_out.count_one();
+            core.dice.count_one();
             Scope::none()
         }
         Err(Refusal::Counted(reason)) => {

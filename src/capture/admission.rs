@@ -28,6 +28,9 @@ use crate::model::ids::TraceId;
 use crate::safety::identifier::IdentifierKey;
 use crate::safety::permits::{Permit, Refused};
 
+/// From this `max_trace_duration` on the Collector may learn of a trace at its sweep, which comes every second.
+const QUIET_FROM: Duration = Duration::from_secs(60);
+
 /// Whether the dice decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dice {
@@ -205,7 +208,8 @@ fn acquire(core: &CaptureCore, header: &TraceHeader) -> Result<Permit, Refusal> 
     })
 }
 
-/// Tells the Collector, and arms the recorder.
+/// Tells the Collector, without a wake, and arms the recorder. Nobody has to read the trace before it signals: it
+/// ends, fills its first chunk, is stopped or makes a call; the Collector's sweep finds what sleeps.
 fn announce(
     core: &Arc<CaptureCore>,
     rules: &Rules,
@@ -216,7 +220,11 @@ fn announce(
     let id = TraceId::from_random(random_bits());
     let shared = Arc::new(SharedTrace::new(core.clone(), core.next_label(), id, header, permit, chunk.clone()));
     core.counters.count(Count::Started);
-    if core.inbox.push(InboxItem::Started(shared.clone())).is_err() {
+    let item = InboxItem::Started(shared.clone());
+    // Its limit may not wait for the Collector's next sweep.
+    let is_urgent = rules.limits.max_trace_duration < QUIET_FROM;
+    let pushed = if is_urgent { core.inbox.push(item) } else { core.inbox.push_quietly(item) };
+    if pushed.is_err() {
         shared.settle(Count::InboxFull);
         shared.close();
         return Err(Refusal::Settled);

@@ -30,6 +30,8 @@ pub(crate) struct Roll(u64);
 pub(crate) struct RateLimit(u64);
 
 impl RateLimit {
+    const ALL: Self = Self(1 << ROLL_BITS);
+
     /// From a share of 0 to 1; out of that range it is cut to it, NaN is 0.
     pub(crate) fn from_rate(rate: f64) -> Self {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within 0 to 2^63")]
@@ -43,10 +45,12 @@ impl RateLimit {
 
     /// How many units are left out before the next hit; `None` at rate 0, where there is none.
     fn draw_distance(self, random: &mut SmallRng) -> Option<u64> {
+        if self == Self::ALL {
+            return Some(0);
+        }
         let rate = self.0 as f64 / 2f64.powi(ROLL_BITS as i32);
         // Above 0 and up to 1: a logarithm of 0 would be a distance without end.
         let uniform = 1.0 - random.random::<f64>();
-        // At rate 1 the divisor is -inf, and the distance 0.
         let distance = uniform.ln() / (-rate).ln_1p();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; `as` saturates")]
         (self.0 > 0).then_some(distance as u64)

@@ -162,16 +162,17 @@ fn try_admit(
     }
     let rules = core.rules();
     let name = base_name(name);
-    if rules.is_off(name) {
+    let event = rules.of(name);
+    if !event.capture {
         return Err(Refusal::Counted(Count::SkippedEventOff));
     }
-    if roll != Roll::FORCED && !rules.rate_of(name).admits(roll) {
+    if roll != Roll::FORCED && !rules.rate_of(&event).admits(roll) {
         return Err(Refusal::NotSampled);
     }
     refuse_while_shut(core)?;
     let capture = ask()?;
     let default = default_threshold(name).unwrap_or(OTHER_THRESHOLD);
-    let threshold = rules.threshold(name, capture.threshold_or_none(), default);
+    let threshold = rules.threshold(&event, capture.threshold_or_none(), default);
     let header = header_of(name, capture, threshold);
     let permit = acquire(core, &header)?;
     let chunk = core.chunks.take().ok_or(Refusal::Counted(Count::SkippedMemory))?;

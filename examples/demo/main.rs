@@ -40,6 +40,7 @@ async fn main() -> anyhow::Result<()> {
     let flame_on = FlameOn::start(config)?;
     let shop = service::start(&flame_on).await?;
     println!("Flame graphs:  http://{}   (they appear as they arrive)", viewer.http_address());
+    println!("gRPC:          {}   (your own service can ship here as well)", viewer.grpc_address());
     println!("The shop is on http://{}; its client sends {} requests.\n", shop.address, client::REQUESTS);
 
     client::drive(shop.address).await?;

@@ -76,7 +76,7 @@ mod tests {
     fn times_are_utc_and_nonsense_is_not_a_time() {
         assert_eq!(time(1_000_000_000_000_000), "2001-09-09 01:46:40");
         assert_eq!(input_time(0), "1970-01-01T00:00:00");
-        assert_eq!((time(-5), time(i64::MAX)), ("?".to_owned(), "?".to_owned()));
+        assert_eq!((time(-5_000_000), time(i64::MAX)), ("?".to_owned(), "?".to_owned()));
     }
 
     #[test]

@@ -133,13 +133,13 @@ pub(super) fn functions(tree: &Tree, heaviest: &[Heavy]) -> Markup {
     html! {
         h2 { "Heaviest functions" }
         div.scroll { table.functions {
-            thead { tr { th { "Function" } th.n { "Own" } th.n { "" } th.n { "Total" } th.n { "" } } }
+            thead { tr { th { "Function" } th.n { "Own" } th.n.wide { "" } th.n { "Total" } th.n.wide { "" } } }
             tbody {
                 @for heavy in heaviest.iter().take(MAX_FUNCTIONS) {
                     tr {
                         td.name { span class=(format!("swatch k-{}", heavy.kind.css())) {} (untrusted(tree.name(heavy.frame))) }
-                        td.n { (format::duration(heavy.own[0])) } td.n.dim { (format::share(heavy.own[0], whole)) }
-                        td.n { (format::duration(heavy.total[0])) } td.n.dim { (format::share(heavy.total[0], whole)) }
+                        td.n { (format::duration(heavy.own[0])) } td.n.dim.wide { (format::share(heavy.own[0], whole)) }
+                        td.n { (format::duration(heavy.total[0])) } td.n.dim.wide { (format::share(heavy.total[0], whole)) }
                     }
                 }
             }

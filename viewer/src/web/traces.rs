@@ -118,7 +118,7 @@ fn form(asked: &Asked, events: &[String]) -> Markup {
                     option value=(event) selected[*event == asked.event] { (crate::text::shown(event, 80)) }
                 }
             } }
-            label.grow { span { "Identifier or id" } input type="search" name="q" value=(asked.q) placeholder="GET /orders"; }
+            label.grow { span { "Identifier or id" } input type="search" name="q" value=(asked.q) placeholder="GET /users"; }
             label { span { "Last" } select name="last" {
                 @for (value, name) in RANGES { option value=(value) selected[value == asked.last] { (name) } }
             } }

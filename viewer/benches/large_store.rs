@@ -84,5 +84,10 @@ async fn measure(http: SocketAddr, what: &str, path: &str) {
     }
     times.sort();
     let millis = |at: usize| times[at].as_secs_f64() * 1e3;
-    println!("{what:<34} median {:>7.1} ms, worst {:>7.1} ms, {:>6} bytes", millis(ROUNDS / 2), millis(ROUNDS - 1), bytes);
+    println!(
+        "{what:<34} median {:>7.1} ms, worst {:>7.1} ms, {:>6} bytes",
+        millis(ROUNDS / 2),
+        millis(ROUNDS - 1),
+        bytes
+    );
 }

@@ -9,9 +9,9 @@ use flame_on_viewer::proto::flame_on::{
     Breadcrumb, ErrorEvent, Exception, IngestRequest, IngestResponse, KeyValue, RequestContext, StackFrame, StackTrace,
     UserContext,
 };
-use prost::Message as _;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
+use prost::Message as _;
 use tonic::Code;
 
 const MARKUP: &str = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\"'&\u{202e}\u{0}\u{1b}[31m";
@@ -20,17 +20,51 @@ fn hostile_error(text: &str) -> ErrorEvent {
     let s = || text.to_owned();
     let pair = || vec![KeyValue { key: s(), value: s() }];
     let frame = StackFrame {
-        function: s(), module: s(), file: s(), line: u32::MAX, column: 1, in_app: true, abs_path: s(), context_line: s(),
-        pre_context: vec![s(); 20], post_context: vec![s(); 20],
+        function: s(),
+        module: s(),
+        file: s(),
+        line: u32::MAX,
+        column: 1,
+        in_app: true,
+        abs_path: s(),
+        context_line: s(),
+        pre_context: vec![s(); 20],
+        post_context: vec![s(); 20],
     };
     ErrorEvent {
-        event_id: id(1), platform: s(), environment: s(), service: s(), route: s(), release: s(), severity: s(), message: s(),
-        span_id: s(), fingerprint: vec![s()],
-        exceptions: vec![Exception { r#type: s(), value: s(), stack_trace: Some(StackTrace { frames: vec![frame; 3] }) }],
-        request: Some(RequestContext { method: s(), url: format!("javascript:{text}"), route: s(), headers: pair(), remote_addr: s() }),
+        event_id: id(1),
+        platform: s(),
+        environment: s(),
+        service: s(),
+        route: s(),
+        release: s(),
+        severity: s(),
+        message: s(),
+        span_id: s(),
+        fingerprint: vec![s()],
+        exceptions: vec![Exception {
+            r#type: s(),
+            value: s(),
+            stack_trace: Some(StackTrace { frames: vec![frame; 3] }),
+        }],
+        request: Some(RequestContext {
+            method: s(),
+            url: format!("javascript:{text}"),
+            route: s(),
+            headers: pair(),
+            remote_addr: s(),
+        }),
         user: Some(UserContext { id: s(), email: s(), username: s(), ip_address: s() }),
-        breadcrumbs: vec![Breadcrumb { category: s(), message: s(), r#type: s(), level: s(), data: pair(), timestamp: None }],
-        tags: pair(), contexts: pair(),
+        breadcrumbs: vec![Breadcrumb {
+            category: s(),
+            message: s(),
+            r#type: s(),
+            level: s(),
+            data: pair(),
+            timestamp: None,
+        }],
+        tags: pair(),
+        contexts: pair(),
         ..Default::default()
     }
 }
@@ -59,7 +93,8 @@ async fn pages(http: std::net::SocketAddr) {
     paths.push(format!("/trace/{}", id(1)));
     paths.push(format!("/errors/event/{}", id(1)));
     for list in [endpoints, get(http, "/errors").await.text()] {
-        let link = |start: &str| list.split(start).nth(1).map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
+        let link =
+            |start: &str| list.split(start).nth(1).map(|rest| rest.split('"').next().unwrap().replace("&amp;", "&"));
         paths.extend(link("href=\"/endpoint?").map(|rest| format!("/endpoint?{rest}")));
         paths.extend(link("href=\"/errors/group/").map(|rest| format!("/errors/group/{rest}")));
     }
@@ -105,7 +140,10 @@ async fn every_answer_carries_the_policy_and_no_page_has_a_script_of_its_own() {
     let http = viewer.http_address();
     for path in ["/", "/errors", "/nowhere", "/assets/app.js", "/?min_ms=x", "/trace/x/graph.json"] {
         let answer = get(http, path).await;
-        assert!(answer.head.contains("content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'"), "{path}");
+        assert!(
+            answer.head.contains("content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'"),
+            "{path}"
+        );
         assert!(!answer.head.contains("unsafe") && answer.head.contains("nosniff"), "{path}");
         let text = answer.text();
         if text.contains("<html") {
@@ -119,8 +157,16 @@ async fn every_answer_carries_the_policy_and_no_page_has_a_script_of_its_own() {
 async fn paths_lead_nowhere_else_and_strange_requests_are_answered_with_errors() {
     let viewer = viewer().await;
     let http = viewer.http_address();
-    for path in ["/assets/../Cargo.toml", "/assets/..%2f..%2fetc%2fpasswd", "/assets/%2e%2e/app.css", "/trace/..%2f..", "/trace/%00",
-        "/errors/group/'%20OR%201=1", "/errors/event/x", "//etc/passwd"] {
+    for path in [
+        "/assets/../Cargo.toml",
+        "/assets/..%2f..%2fetc%2fpasswd",
+        "/assets/%2e%2e/app.css",
+        "/trace/..%2f..",
+        "/trace/%00",
+        "/errors/group/'%20OR%201=1",
+        "/errors/event/x",
+        "//etc/passwd",
+    ] {
         assert_eq!(get(http, path).await.status, 404, "{path}");
     }
     let long = "x".repeat(30_000);

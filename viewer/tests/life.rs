@@ -49,7 +49,8 @@ async fn what_was_confirmed_survives_being_killed() {
         killer.await.unwrap();
     }
     let viewer = Viewer::start(options(Data::Directory(directory.path().to_owned()))).await.unwrap();
-    let kept: HashSet<String> = viewer.newest(1_000_000).await.unwrap().into_iter().map(|trace| trace.trace_id).collect();
+    let kept: HashSet<String> =
+        viewer.newest(1_000_000).await.unwrap().into_iter().map(|trace| trace.trace_id).collect();
     assert!(!confirmed.is_empty());
     assert_eq!(confirmed.difference(&kept).count(), 0, "of {} confirmed {} are there", confirmed.len(), kept.len());
 }
@@ -85,7 +86,8 @@ async fn load(per_second: u64, time: Duration) {
                 if number >= total {
                     return;
                 }
-                tokio::time::sleep_until((start + Duration::from_secs_f64(number as f64 / per_second as f64)).into()).await;
+                tokio::time::sleep_until((start + Duration::from_secs_f64(number as f64 / per_second as f64)).into())
+                    .await;
                 let mut trace = templates[number as usize % templates.len()].clone();
                 trace.trace_id = common::id(number);
                 assert_eq!(client.ingest(vec![trace]).await.unwrap().ingested, 1);
@@ -106,8 +108,12 @@ async fn load(per_second: u64, time: Duration) {
     let took = start.elapsed().as_secs_f64();
     let third = memory.len() / 3;
     let highest = |part: &[u64]| part.iter().copied().max().unwrap_or_default() >> 20;
-    let (early, late) = (highest(&memory[..=third.min(memory.len().saturating_sub(1))]), highest(&memory[memory.len() - third..]));
-    eprintln!("{total} batches in {took:.1} s ({:.0} a second); memory {early} MiB, then {late} MiB", total as f64 / took);
+    let (early, late) =
+        (highest(&memory[..=third.min(memory.len().saturating_sub(1))]), highest(&memory[memory.len() - third..]));
+    eprintln!(
+        "{total} batches in {took:.1} s ({:.0} a second); memory {early} MiB, then {late} MiB",
+        total as f64 / took
+    );
     assert!(late < early + 48, "memory grows: {early} MiB, then {late} MiB");
 }
 

@@ -66,7 +66,10 @@ async fn a_trace_is_listed_filtered_drawn_and_downloaded() {
     assert!(get(http, &at).await.text().contains("shop::load"));
     let graph = get(http, &format!("{at}/graph.json")).await.json();
     assert_eq!(graph["total"][0], 42_000);
-    assert_eq!(get(http, &format!("{at}/collapsed.txt")).await.text(), "r;shop::load;SLEEP;CALL db 30000\nr;shop::load 12000\n");
+    assert_eq!(
+        get(http, &format!("{at}/collapsed.txt")).await.text(),
+        "r;shop::load;SLEEP;CALL db 30000\nr;shop::load 12000\n"
+    );
     assert!(get(http, &format!("{at}/flame.svg")).await.text().contains("<svg"));
     assert_eq!(get(http, &format!("{at}/profile.pb.gz")).await.body[..2], [0x1f, 0x8b]);
 }

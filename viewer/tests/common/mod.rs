@@ -27,7 +27,6 @@ pub async fn viewer() -> Viewer {
     Viewer::start(options(Data::Memory)).await.unwrap()
 }
 
-
 /// A gRPC client of both services.
 #[derive(Clone)]
 pub struct Client {
@@ -160,12 +159,14 @@ pub fn trace(number: u64, identifier: &str, paths: &[(&str, i64)]) -> TraceProfi
     }
 }
 
-/// A trace of 200 paths, 12 frames deep.
+/// A trace of 200 paths, 12 frames deep, of some hundred functions.
 pub fn large_trace(number: u64) -> TraceProfile {
+    let frame = |path: u64, depth: u64| format!("shop::module_{depth}::f{}", (path >> (5 - depth / 2)) % 12);
     let paths: Vec<(String, i64)> = (0..200_u64)
         .map(|path| {
-            let frames: Vec<String> = (0..11).map(|depth| format!("shop::module_{depth}::f{}", path >> (depth / 2))).collect();
-            (format!("axum.request GET /{};{}", number % 50, frames.join(";")), 100 + i64::try_from(path).unwrap())
+            let frames: Vec<String> = (0..11).map(|depth| frame(path, depth)).collect();
+            let micros = 100 + i64::try_from(path).unwrap();
+            (format!("axum.request GET /{};{}", number % 50, frames.join(";")), micros)
         })
         .collect();
     let paths: Vec<_> = paths.iter().map(|(path, micros)| (path.as_str(), *micros)).collect();

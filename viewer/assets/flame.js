@@ -62,8 +62,8 @@ export async function show(section) {
     const data = node.data;
     if (!isComparison) return `var(--k-${data.kind}-${shade(data.name)})`;
     const change = more(data) / Math.max(mean(whole, 0), mean(picture.total[1], 1), 1);
-    // What changed by a twentieth of the whole has the full colour.
-    const strength = Math.min(100, Math.round(Math.sqrt(Math.min(1, Math.abs(change) * 20)) * 100));
+    // What changed by a quarter of the whole has the full colour.
+    const strength = Math.min(100, Math.round(Math.sqrt(Math.min(1, Math.abs(change) * 4)) * 100));
     return `color-mix(in srgb, var(--k-${change > 0 ? "more" : "less"}) ${strength}%, var(--k-same))`;
   }
 

@@ -1,5 +1,5 @@
 //! What is sent to do harm is refused, or shown as text.
-#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "tests")]
 
 mod common;
 

@@ -43,7 +43,8 @@ pub(crate) fn name(text: &str) -> String {
     if text.len() <= MAX_NAME {
         return text.to_owned();
     }
-    format!("{}…{:016x}", &text[..text.floor_char_boundary(MAX_NAME)], crate::hash::of([text]))
+    let start = (0..=MAX_NAME).rev().find_map(|end| text.get(..end)).unwrap_or_default();
+    format!("{start}…{:016x}", crate::hash::of([text]))
 }
 
 #[cfg(test)]

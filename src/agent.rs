@@ -105,7 +105,7 @@ impl FlameOn {
         let Some(inner) = &self.0 else { return Stats::default() };
         let Made { core, outbox, in_flight, .. } = &inner.made;
         Stats {
-            sampled_out: core.sampled_out.sum(),
+            sampled_out: core.dice.sum(),
             active_traces: core.permits.active() as u64,
             capture_bytes: core.budget.used(),
             outbox_traces: outbox.len() as u64 + in_flight.load(Ordering::Relaxed),

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::collector::CollectorMsg;
+use super::finalizer::Finalizer;
 use super::in_flight::InFlight;
 use super::memory_watcher::MemoryWatcherMsg;
 use super::restart::RestartPolicy;
@@ -36,8 +35,7 @@ pub(crate) struct Parts {
     pub(crate) adapter: Contained<TraceBatch>,
     /// One batch in flight, also while the Shipper is restarted.
     pub(crate) in_flight: InFlight,
-    /// At most `max_concurrent_finalizations` of them.
-    pub(crate) finalizations: Arc<Semaphore>,
+    pub(crate) finalizer: Arc<Finalizer>,
     pub(crate) slots: Slots,
     /// The agent's own threads, whose CPU time is watched.
     pub(crate) threads: Arc<AgentThreads>,

@@ -9,6 +9,7 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
+use super::finalizer::Finalizer;
 use super::in_flight::InFlight;
 use super::local_message;
 use super::parts::{Parts, Slots};
@@ -48,7 +49,7 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
         outbox: Outbox::new(outbox_limits(), move |_: Trace, _| counters.count(Count::Evicted)),
         adapter: Contained::new(Handle::current(), BoxedAdapter::new(MemoryAdapter::default())),
         in_flight: InFlight::new(Arc::default()),
-        finalizations: Arc::new(Semaphore::new(2)),
+        finalizer: Finalizer::new(Arc::new(Semaphore::new(2))),
         slots: Slots::default(),
         threads: Arc::default(),
     })

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
+use crate::actors::finalizer::Finalizer;
 use crate::actors::in_flight::InFlight;
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
@@ -119,7 +120,7 @@ impl Made {
             outbox: self.outbox,
             adapter: Contained::new(handle, adapter),
             in_flight: InFlight::new(self.in_flight),
-            finalizations: self.finalizations,
+            finalizer: Finalizer::new(self.finalizations),
             slots: Slots::default(),
             threads: self.threads,
         }

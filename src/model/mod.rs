@@ -5,6 +5,7 @@ pub(crate) mod call_term;
 pub(crate) mod call_tree;
 pub(crate) mod config;
 pub(crate) mod counters;
+pub(crate) mod error_event;
 pub(crate) mod event;
 pub(crate) mod fold;
 pub(crate) mod frame;
@@ -14,6 +15,7 @@ pub(crate) mod ids;
 #[allow(dead_code, reason = "its users come with the native capture")]
 pub(crate) mod native;
 pub(crate) mod profile;
+pub(crate) mod redact;
 pub(crate) mod sanitizer;
 pub(crate) mod text;
 pub(crate) mod time;

@@ -59,6 +59,14 @@ impl SecretKeys {
 }
 
 impl SecretKeys {
+    /// Whether the name of a type is that of a secret, not only of something about secrets: `ApiKey`, `AccessToken`,
+    /// but not `TokenError`.
+    pub(super) fn is_secret_type(&self, name: &str) -> bool {
+        let words = words(cut(name));
+        name.starts_with(char::is_uppercase)
+            && self.0.iter().any(|listed| words.ends_with(&listed.words) || words.last() == Some(&listed.joined))
+    }
+
     /// Whether a key of several words is at the end of `text`: `an api key`.
     pub(super) fn ends_in_secret(&self, text: &str) -> bool {
         let words = words(cut(text));

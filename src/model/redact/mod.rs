@@ -6,6 +6,8 @@
 //! url ─► url: user info, query, fragment ──────────────► url with [REDACTED] in it
 //! ```
 
+pub(crate) mod event;
+pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod scan;
 pub(crate) mod text;

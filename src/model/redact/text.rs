@@ -106,7 +106,7 @@ fn pair(text: &str, run: &Range<usize>, keys: &SecretKeys) -> Option<Range<usize
     let after = After::of(text, run)?;
     let name = decoded(text.get(run.clone())?);
     let is_secret = match after.joint {
-        Joint::Group => has_secret_noun(&name, keys),
+        Joint::Group => keys.is_secret_type(&name),
         Joint::Option => keys.is_secret(&name),
         _ => keys.is_secret(&name) || keys.ends_in_secret(text.get(scan::with_words_before(text, run))?),
     };
@@ -116,18 +116,6 @@ fn pair(text: &str, run: &Range<usize>, keys: &SecretKeys) -> Option<Range<usize
     let value = value(text, &after, &name)?;
     let is_one = after.joint != Joint::Comma || scan::closes_list(text, value.outer.end);
     is_one.then_some(value.secret)
-}
-
-/// Whether the name of a type is that of a secret, not only one about secrets: `ApiKey`, but not `TokenError`.
-fn has_secret_noun(name: &str, keys: &SecretKeys) -> bool {
-    let words = words(name);
-    let ends = (1..=2).filter_map(|count| words.get(words.len().checked_sub(count)?..));
-    name.starts_with(char::is_uppercase) && { ends }.any(|end| keys.is_secret(&end.join("_")) && !about(end))
-}
-
-/// Whether more follows the secret word.
-fn about(end: &[String]) -> bool {
-    end.last().is_some_and(|last| !SecretKeys::default().is_secret(last) && last != "key")
 }
 
 /// What stands between a key and its value.

@@ -23,20 +23,9 @@ use crate::model::config::keys::with_keys;
 use crate::model::config::types::{key_doc, lent};
 use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret, ServerAddress, Settings};
 
-/// Keys of errors, native capture, the spool and compression, which this version checks but does not read. They are
+/// Keys of native capture, the spool and compression, which this version checks but does not read. They are
 /// there so that one configuration serves this version and the next ones.
-const NOT_READ_YET: [&str; 22] = [
-    "capture_errors",
-    "logger_fallback",
-    "error_flush_interval_ms",
-    "max_error_batch_size",
-    "max_error_buffer_size",
-    "error_dedupe_window_ms",
-    "max_string_length",
-    "max_breadcrumbs",
-    "in_app_include",
-    "in_app_exclude",
-    "source_context",
+const NOT_READ_YET: [&str; 11] = [
     "spool_dir",
     "spool_max_bytes",
     "cpu_sample_hz",

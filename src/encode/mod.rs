@@ -1,6 +1,7 @@
 //! From plain data to bytes and text: pure and deterministic. No I/O, no clock, no tokio.
 
 pub(crate) mod collapsed;
+pub(crate) mod errors;
 pub(crate) mod gzip;
 mod micros;
 pub(crate) mod pprof;

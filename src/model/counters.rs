@@ -162,6 +162,25 @@ counters! {
     Restarts => restarts,
     /// Times the memory watcher opened the circuit breaker.
     BreakerTrips => breaker_trips,
+    /// Error events that were captured and queued: what became of each says `error_queue`, or
+    /// `errors_dropped_by_host`, or `before_send_panics`.
+    ErrorsCaptured => errors_captured,
+    /// Of `errors_captured`: panics.
+    PanicsCaptured => panics_captured,
+    /// Not captured: the same error was captured in the same context within `error_dedupe_window_ms`.
+    ErrorsDeduplicated => errors_deduplicated,
+    /// Not captured: the agent does not capture errors, or has stopped.
+    ErrorsNotRunning => errors_not_running,
+    /// Not captured: reported by the host's own code while it was asked about another error.
+    ErrorsWithinCapture => errors_within_capture,
+    /// Not captured: the error's own code panicked.
+    ErrorCapturePanics => error_capture_panics,
+    /// Dropped: `before_send` said so.
+    ErrorsDroppedByHost => errors_dropped_by_host,
+    /// Dropped: `before_send` panicked.
+    BeforeSendPanics => before_send_panics,
+    /// Changes of an error context that were left out: on a runtime's thread outside of any, or within another change.
+    ErrorContextsIgnored => error_contexts_ignored,
     /// Traces whose degraded recording left out frames after `max_events`.
     Degraded => degraded,
 }

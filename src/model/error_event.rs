@@ -39,20 +39,40 @@ impl Severity {
     }
 }
 
+impl serde::Serialize for Severity {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+fn as_unix_millis<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    serializer.serialize_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Without serde's feature `rc`, which would be turned on for the host too.
+fn as_text<S: serde::Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
 /// One error, as it leaves the process: what `before_send` sees and may change, and what adapters ship. Redacted and
 /// cut to its limits before it was queued.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct ErrorEvent {
     /// Names this event.
     pub event_id: EventId,
     /// When it was captured, by the system's clock.
+    #[serde(rename = "occurred_at_ms", serialize_with = "as_unix_millis")]
     pub occurred_at: SystemTime,
     /// The configured `environment`.
+    #[serde(serialize_with = "as_text")]
     pub environment: Arc<str>,
     /// The configured `service`.
+    #[serde(serialize_with = "as_text")]
     pub service: Arc<str>,
     /// The configured `release`.
+    #[serde(serialize_with = "as_text")]
     pub release: Arc<str>,
     /// What kind of work failed: `GET /users/{id}`, `oban.job`, `live_view.event`, `logger.error`; else empty.
     pub route: String,
@@ -83,10 +103,11 @@ pub struct ErrorEvent {
 }
 
 /// One error of a chain.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct Exception {
     /// The error's type, where it can be known; `panic` for a panic; else empty.
+    #[serde(rename = "type")]
     pub type_name: String,
     /// What the error says.
     pub value: String,
@@ -95,7 +116,7 @@ pub struct Exception {
 }
 
 /// One call of a backtrace.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct StackFrame {
     /// The function's path, without the compiler's hash.
@@ -121,7 +142,7 @@ pub struct StackFrame {
 }
 
 /// An HTTP request.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct RequestContext {
     /// The method.
@@ -165,7 +186,7 @@ impl RequestContext {
 }
 
 /// A user of the service.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct User {
     /// What the service knows the user by.
@@ -207,16 +228,18 @@ impl User {
 }
 
 /// Something that happened before an error.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Breadcrumb {
     /// When it was made.
+    #[serde(rename = "timestamp_ms", serialize_with = "as_unix_millis")]
     pub timestamp: SystemTime,
     /// What part of the service it is from.
     pub category: String,
     /// What happened.
     pub message: String,
     /// What sort of thing it is; `default` unless said otherwise.
+    #[serde(rename = "type")]
     pub kind: String,
     /// How bad it was; [`Severity::Info`] unless said otherwise.
     pub level: Severity,
@@ -251,4 +274,79 @@ impl Breadcrumb {
         self.kind = kind.into();
         self
     }
+}
+
+impl ErrorEvent {
+    /// An event of which only this is known.
+    pub(crate) fn new(event_id: EventId, occurred_at: SystemTime, origin: &EventOrigin) -> Self {
+        let EventOrigin { environment, service, release } = origin.clone();
+        Self {
+            event_id,
+            occurred_at,
+            environment,
+            service,
+            release,
+            route: String::new(),
+            severity: Severity::Error,
+            message: String::new(),
+            handled: true,
+            trace_id: None,
+            span_id: String::new(),
+            fingerprint: Vec::new(),
+            exceptions: Vec::new(),
+            request: None,
+            user: None,
+            breadcrumbs: Vec::new(),
+            tags: BTreeMap::new(),
+            contexts: BTreeMap::new(),
+        }
+    }
+
+    /// About the bytes that it keeps allocated.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        let exceptions = self.exceptions.iter().map(|exception| {
+            let frames = exception.frames.iter().map(StackFrame::weight_bytes).sum::<usize>();
+            size_of::<Exception>() + exception.type_name.len() + exception.value.len() + frames
+        });
+        let breadcrumbs = self.breadcrumbs.iter().map(|crumb| {
+            let texts = crumb.category.len() + crumb.message.len() + crumb.kind.len();
+            size_of::<Breadcrumb>() + texts + pairs_bytes(&crumb.data)
+        });
+        let request = self.request.iter().map(|request| {
+            let headers = request.headers.iter().map(|(name, value)| PAIR_BYTES + name.len() + value.len());
+            request.url.len() + request.route.len() + headers.sum::<usize>()
+        });
+        let fingerprint = self.fingerprint.iter().map(|part| size_of::<String>() + part.len());
+        size_of::<Self>()
+            + self.message.len()
+            + exceptions.chain(breadcrumbs).chain(request).chain(fingerprint).sum::<usize>()
+            + pairs_bytes(&self.tags)
+            + pairs_bytes(&self.contexts)
+    }
+}
+
+impl StackFrame {
+    fn weight_bytes(&self) -> usize {
+        let lines = self.pre_context.iter().chain(&self.post_context).map(|line| size_of::<String>() + line.len());
+        let names = self.function.len() + self.module.len() + self.file.len() + self.abs_path.len();
+        size_of::<Self>() + names + self.context_line.len() + lines.sum::<usize>()
+    }
+}
+
+/// Two strings and a share of their map's nodes.
+const PAIR_BYTES: usize = 2 * size_of::<String>() + 16;
+
+fn pairs_bytes(pairs: &BTreeMap<String, String>) -> usize {
+    pairs.iter().map(|(key, value)| PAIR_BYTES + key.len() + value.len()).sum()
+}
+
+/// What a process calls itself in its events.
+#[derive(Debug, Clone)]
+pub(crate) struct EventOrigin {
+    /// The configured `environment`.
+    pub(crate) environment: Arc<str>,
+    /// The configured `service`.
+    pub(crate) service: Arc<str>,
+    /// The configured `release`.
+    pub(crate) release: Arc<str>,
 }

@@ -78,6 +78,11 @@ impl EventId {
         Self(TraceId::from_random(bits).0)
     }
 
+    /// Reads what `Display` writes.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        text.parse::<TraceId>().ok().map(|id| Self(id.0))
+    }
+
     /// Whether nothing was captured: no agent captures errors, or the error was a duplicate.
     pub fn is_nil(self) -> bool {
         self == Self::NIL

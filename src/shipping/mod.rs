@@ -5,6 +5,7 @@
 
 pub(crate) mod adapter;
 pub(crate) mod contained;
+pub(crate) mod errors;
 #[cfg(feature = "grpc")]
 pub(crate) mod grpc;
 #[cfg(feature = "local")]

@@ -7,6 +7,7 @@ mod body;
 mod codec;
 mod connection;
 mod endpoint;
+mod errors;
 mod quiet;
 #[cfg(feature = "__server")]
 #[doc(hidden)]
@@ -25,6 +26,9 @@ use super::ship_error::ShipError;
 use super::trace::TraceBatch;
 use crate::encode::proto::flame_on::IngestResponse;
 
+/// What servers take unless told otherwise.
+const MAX_MESSAGE_BYTES: usize = 4 << 20;
+
 const INGEST: &str = "/flame_on.FlameOnIngest/Ingest";
 
 /// Ships to a FlameOn server. Clones share the connection.
@@ -38,6 +42,15 @@ impl GrpcAdapter {
     /// When the settings cannot work, whatever the server does.
     pub(crate) fn new(settings: GrpcSettings) -> Result<Self, GrpcSetupError> {
         Connection::new(settings).map(|connection| Self(Arc::new(connection)))
+    }
+
+    fn connection(&self) -> &Connection {
+        &self.0
+    }
+
+    /// The largest request.
+    fn max_message_bytes(&self) -> usize {
+        MAX_MESSAGE_BYTES
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod adapter;
 mod collector;
+mod error_parts;
+mod errors;
 mod guard;
 mod registry;
 mod start;

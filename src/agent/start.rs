@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
+use super::adapter::Adapters;
+use super::{FlameOn, FlameOnGuard, Inner, error_parts, registry};
 use crate::actors::in_flight::InFlight;
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
@@ -17,6 +18,7 @@ use crate::capture::core::{CaptureCore, CoreParts, Handlers};
 use crate::capture::native::fork;
 use crate::capture::rules::Rules;
 use crate::config::Config;
+use crate::errors::core::ErrorCore;
 use crate::model::config::ConfigError;
 use crate::model::counters::{Count, Counters};
 use crate::runtime::{self, Lines};
@@ -24,10 +26,10 @@ use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
-use crate::shipping::adapter::BoxedAdapter;
 use crate::shipping::contained::Contained;
+use crate::shipping::errors::QueuedError;
 use crate::shipping::outbox::{Eviction, Outbox, OutboxLimits};
-use crate::shipping::trace::{Origin, Trace, TraceBatch};
+use crate::shipping::trace::{Origin, Trace};
 
 /// Why an agent did not start.
 #[derive(Debug, thiserror::Error)]
@@ -70,9 +72,9 @@ impl FlameOn {
         if !config.capture() {
             tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
         }
-        let adapter = adapter::choose(&config)?;
+        let adapters = Adapters::choose(&config)?;
         let made = Made::new(&config);
-        let lines = made.clone().run(&config, adapter)?;
+        let lines = made.clone().run(&config, adapters)?;
         let is_default = config.is_process_default();
         let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
         registry::register(&inner, is_default);
@@ -84,6 +86,9 @@ impl FlameOn {
 #[derive(Clone)]
 pub(super) struct Made {
     pub(super) core: Arc<CaptureCore>,
+    /// `None` when errors are not captured.
+    pub(super) errors: Option<Arc<ErrorCore>>,
+    pub(super) error_outbox: Outbox<QueuedError>,
     pub(super) outbox: Outbox<Trace>,
     /// Traces that are with the adapter.
     pub(super) in_flight: Arc<AtomicU64>,
@@ -94,7 +99,12 @@ pub(super) struct Made {
 impl Made {
     fn new(config: &Config) -> Self {
         let core = CaptureCore::new(core_parts(config));
+        let error_outbox = error_outbox(config);
+        let queue = error_outbox.clone();
+        let queue = Box::new(move |event, backtrace| queue.push(QueuedError::new(event, backtrace)));
         Self {
+            errors: config.capture_errors().then(|| error_parts::core(config, core.counters.clone(), queue)),
+            error_outbox,
             outbox: outbox(config, core.counters.clone()),
             core,
             in_flight: Arc::default(),
@@ -103,13 +113,13 @@ impl Made {
         }
     }
 
-    fn run(self, config: &Config, adapter: BoxedAdapter<TraceBatch>) -> Result<Lines, StartError> {
+    fn run(self, config: &Config, adapters: Adapters) -> Result<Lines, StartError> {
         let (core, threads, config) = (self.core.clone(), self.threads.clone(), config.clone());
         let finishing_threads = config.max_concurrent_finalizations();
-        runtime::start(threads, core, finishing_threads, move |handle| self.parts(&config, adapter, handle))
+        runtime::start(threads, core, finishing_threads, move |handle| self.parts(&config, adapters, handle))
     }
 
-    fn parts(self, config: &Config, adapter: BoxedAdapter<TraceBatch>, handle: Handle) -> Parts {
+    fn parts(self, config: &Config, adapters: Adapters, handle: Handle) -> Parts {
         let intensity = config.hooks().restart_intensity.unwrap_or(RestartPolicy::DEFAULT.intensity);
         Parts {
             core: self.core,
@@ -117,7 +127,7 @@ impl Made {
             restart_policy: RestartPolicy { intensity, ..RestartPolicy::DEFAULT },
             has_capture: config.capture(),
             outbox: self.outbox,
-            adapter: Contained::new(handle, adapter),
+            adapter: Contained::new(handle, adapters.traces),
             in_flight: InFlight::new(self.in_flight),
             finalizations: self.finalizations,
             slots: Slots::default(),
@@ -134,6 +144,7 @@ impl Made {
         core.dedupe.set_window(dedupe_window(new));
         core.dedupe.set_max_identifiers(new.max_dedupe_identifiers());
         self.outbox.set_limits(outbox_limits(new));
+        self.errors.iter().for_each(|errors| error_parts::apply(errors, new));
         let (was, is) = (old.max_concurrent_finalizations(), new.max_concurrent_finalizations());
         self.finalizations.add_permits(is.saturating_sub(was));
         // Those that are in use are forgotten by the next reload at the latest.
@@ -178,6 +189,10 @@ fn outbox(config: &Config, counters: Arc<Counters>) -> Outbox<Trace> {
         });
         trace.give_up();
     })
+}
+
+fn error_outbox(config: &Config) -> Outbox<QueuedError> {
+    Outbox::new(outbox_limits(config), |_, _| {})
 }
 
 fn outbox_limits(config: &Config) -> OutboxLimits {

@@ -173,7 +173,8 @@ fn fill(event: &mut ErrorEvent, report: &Report<'_>, max_bytes: usize) -> Option
     }
     let first = event.exceptions.first_mut()?;
     event.message.clone_from(&first.value);
-    first.frames = vec![backtrace::frame_at(report.location)];
+    // Without a place it was told by a reporter, far from where it happened.
+    first.frames = vec![backtrace::frame_at(report.location?)];
     #[cfg(feature = "anyhow")]
     if let Cause::Anyhow(error) = &report.cause
         && let Some(frames) = backtrace::own_frames(error.backtrace())
@@ -187,7 +188,7 @@ fn fill(event: &mut ErrorEvent, report: &Report<'_>, max_bytes: usize) -> Option
 fn chain(error: &(dyn Error + 'static), type_name: &str, max_bytes: usize) -> Vec<Exception> {
     let first = exception(type_name, rendered(&error, max_bytes));
     // Bounded, because a chain may be a circle.
-    let sources = std::iter::successors(error.source(), |error| error.source()).take(MAX_EXCEPTIONS - 1);
+    let sources = std::iter::successors(error.source(), |&error| error.source()).take(MAX_EXCEPTIONS - 1);
     let further = sources.map(|source| exception(type_names::of(source), rendered(&source, max_bytes)));
     std::iter::once(first).chain(further).collect()
 }

@@ -313,6 +313,15 @@ fn replace(slot: Option<Slot>) -> Option<Slot> {
     CURRENT.try_with(replace).ok().flatten()
 }
 
+/// As [`configure`], without counting where there is no context.
+pub(crate) fn configure_quietly(change: impl FnOnce(&mut ErrorContext)) {
+    if is_any_capturing()
+        && let Some(slot) = current()
+    {
+        slot.configure(change);
+    }
+}
+
 /// Changes the context here; see [`configure_context`](super::api::configure_context).
 pub(crate) fn configure(change: impl FnOnce(&mut ErrorContext)) {
     if !is_any_capturing() {

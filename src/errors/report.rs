@@ -28,7 +28,8 @@ const MAX_CONTEXT_BYTES: usize = 64 * 1024;
 #[must_use = "call `capture`"]
 pub struct Report<'e> {
     pub(crate) cause: Cause<'e>,
-    pub(crate) location: &'static Location<'static>,
+    /// Where it was captured; `None` when that tells nothing about the error.
+    pub(crate) location: Option<&'static Location<'static>>,
     pub(crate) severity: Severity,
     pub(crate) handled: bool,
     pub(crate) route: Option<String>,
@@ -62,7 +63,7 @@ pub(crate) enum Cause<'e> {
 }
 
 impl<'e> Report<'e> {
-    pub(crate) fn of(cause: Cause<'e>, location: &'static Location<'static>) -> Self {
+    pub(crate) fn of(cause: Cause<'e>, location: Option<&'static Location<'static>>) -> Self {
         Self {
             cause,
             location,
@@ -84,26 +85,26 @@ impl<'e> Report<'e> {
     /// Reports an error whose type is known here, and so its name.
     #[track_caller]
     pub fn error<E: Error + 'static>(error: &'e E) -> Self {
-        Self::of(Cause::Error { error, type_name: std::any::type_name::<E>() }, Location::caller())
+        Self::of(Cause::Error { error, type_name: std::any::type_name::<E>() }, Some(Location::caller()))
     }
 
     /// Reports an error of any type. Its name is known only for the common errors of the standard library.
     #[track_caller]
     pub fn dyn_error(error: &'e (dyn Error + 'static)) -> Self {
-        Self::of(Cause::Error { error, type_name: super::type_names::of(error) }, Location::caller())
+        Self::of(Cause::Error { error, type_name: super::type_names::of(error) }, Some(Location::caller()))
     }
 
     /// Reports an `anyhow` error with all of its contexts.
     #[cfg(feature = "anyhow")]
     #[track_caller]
     pub fn anyhow(error: &'e anyhow::Error) -> Self {
-        Self::of(Cause::Anyhow(error), Location::caller())
+        Self::of(Cause::Anyhow(error), Some(Location::caller()))
     }
 
     /// Reports a message.
     #[track_caller]
     pub fn message(text: impl Into<String>) -> Self {
-        Self::of(Cause::Message(text.into()), Location::caller())
+        Self::of(Cause::Message(text.into()), Some(Location::caller()))
     }
 
     /// Says how bad it is; [`Severity::Error`] unless said.
@@ -191,6 +192,6 @@ impl<'e> Report<'e> {
 /// Without what it is about, which may be secret.
 impl fmt::Debug for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report").field("location", self.location).field("severity", &self.severity).finish_non_exhaustive()
+        f.debug_struct("Report").field("location", &self.location).field("severity", &self.severity).finish_non_exhaustive()
     }
 }

@@ -65,6 +65,7 @@ impl<F> WithErrorContext<F> {
     }
 
     /// Runs it inside `slot`, for `agent`.
+    #[cfg(feature = "tower")]
     pub(crate) fn inside(inner: F, slot: Option<Slot>, agent: FlameOn) -> Self {
         Self { inner: Some(inner), slot, agent }
     }

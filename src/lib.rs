@@ -131,6 +131,10 @@ pub mod __vectors;
 #[doc(hidden)]
 #[path = "vectors_labels.rs"]
 pub mod __vectors_labels;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+#[path = "vectors_errors.rs"]
+pub mod __vectors_errors;
 
 /// Not public: what `benches/compare` drives.
 #[cfg(feature = "testing")]

@@ -241,6 +241,7 @@ async fn pump_router(parts: Arc<Parts>) {
 }
 
 async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
+    ship_errors(&parts).await;
     let both = async {
         let finished = parts.slots.collector.call(CollectorMsg::Flush, limit).await;
         let shipped = parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), limit).await;
@@ -250,7 +251,21 @@ async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
     done(!parts.has_capture || timeout(limit, both).await.unwrap_or(false));
 }
 
+async fn ship_errors(parts: &Parts) {
+    use crate::shipping::trace::Batch as _;
+    let Some(adapter) = &parts.error_adapter else { return };
+    loop {
+        let batch = parts.error_outbox.take_batch();
+        if batch.is_empty() {
+            return;
+        }
+        let context = crate::shipping::adapter::ShipContext::new(&parts.origin, 1);
+        adapter.send(crate::shipping::errors::QueuedErrors::new(batch), context, Duration::from_secs(10)).await;
+    }
+}
+
 async fn shut_down(parts: &Parts, tree: &Tree, limit: Duration) -> bool {
+    ship_errors(parts).await;
     parts.core.shut(Shut::NotRunning);
     let is_clean = tree.shut_down(limit).await;
     parts.in_flight.give_up().await;

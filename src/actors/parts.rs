@@ -32,6 +32,8 @@ pub(crate) struct Parts {
     pub(crate) restart_policy: RestartPolicy,
     /// Which children there are: none when nothing is captured.
     pub(crate) has_capture: bool,
+    pub(crate) error_outbox: Outbox<crate::shipping::errors::QueuedError>,
+    pub(crate) error_adapter: Option<Contained<crate::shipping::errors::QueuedErrors>>,
     pub(crate) outbox: Outbox<Trace>,
     pub(crate) adapter: Contained<TraceBatch>,
     /// One batch in flight, also while the Shipper is restarted.

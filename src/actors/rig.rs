@@ -45,6 +45,8 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
         origin: Arc::new(Origin { service: name.clone(), environment: name.clone(), release: name }),
         restart_policy: RestartPolicy::DEFAULT,
         has_capture: true,
+        error_outbox: Outbox::new(outbox_limits(), |_, _| {}),
+        error_adapter: None,
         outbox: Outbox::new(outbox_limits(), move |_: Trace, _| counters.count(Count::Evicted)),
         adapter: Contained::new(Handle::current(), BoxedAdapter::new(MemoryAdapter::default())),
         in_flight: InFlight::new(Arc::default()),

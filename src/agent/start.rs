@@ -19,6 +19,7 @@ use crate::capture::native::fork;
 use crate::capture::rules::Rules;
 use crate::config::Config;
 use crate::errors::core::ErrorCore;
+use crate::errors::{logger, panic_hook};
 use crate::model::config::ConfigError;
 use crate::model::counters::{Count, Counters};
 use crate::runtime::{self, Lines};
@@ -55,7 +56,7 @@ pub enum StartError {
 impl FlameOn {
     /// Starts an agent and returns when its supervision tree is up. Works with or without a tokio runtime around it.
     ///
-    /// With `capture` off it starts an empty supervisor, and says once in the log that it is off.
+    /// With `capture` and `capture_errors` off it starts an empty supervisor, and says once in the log that it is off.
     ///
     /// # Errors
     /// When the adapter or a thread cannot be had. The host can go on with [`FlameOnGuard::disabled`].
@@ -69,16 +70,36 @@ impl FlameOn {
         for key in config.keys_without_effect() {
             tracing::warn!(target: "flame_on", "`{key}` is set, but has no effect in this version of FlameOn");
         }
-        if !config.capture() {
-            tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
+        if !config.capture() && !config.capture_errors() {
+            tracing::info!(target: "flame_on", "FlameOn is off: neither `capture` nor `capture_errors` is set");
         }
         let adapters = Adapters::choose(&config)?;
         let made = Made::new(&config);
         let lines = made.clone().run(&config, adapters)?;
         let is_default = config.is_process_default();
+        let wants_logs = config.logger_fallback();
         let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
         registry::register(&inner, is_default);
+        if let Some(errors) = &inner.made.errors {
+            begin_errors(errors, &inner, wants_logs);
+        }
         Ok(FlameOnGuard::new(FlameOn(Some(inner))))
+    }
+}
+
+/// Opens error capture, once the agent is up.
+fn begin_errors(errors: &ErrorCore, inner: &Arc<Inner>, wants_logs: bool) {
+    // Weak: the flush is a part of what it flushes.
+    let agent = Arc::downgrade(inner);
+    errors.set_flush(Box::new(move |limit| {
+        if let Some(inner) = agent.upgrade() {
+            FlameOn(Some(inner)).flush_blocking(limit);
+        }
+    }));
+    errors.open();
+    panic_hook::install();
+    if wants_logs {
+        logger::warn_without_bridge();
     }
 }
 
@@ -102,8 +123,9 @@ impl Made {
         let error_outbox = error_outbox(config);
         let queue = error_outbox.clone();
         let queue = Box::new(move |event, backtrace| queue.push(QueuedError::new(event, backtrace)));
+        let errors = config.capture_errors().then(|| error_parts::core(config, core.counters.clone(), queue));
         Self {
-            errors: config.capture_errors().then(|| error_parts::core(config, core.counters.clone(), queue)),
+            errors,
             error_outbox,
             outbox: outbox(config, core.counters.clone()),
             core,
@@ -127,6 +149,12 @@ impl Made {
             restart_policy: RestartPolicy { intensity, ..RestartPolicy::DEFAULT },
             has_capture: config.capture(),
             outbox: self.outbox,
+            error_adapter: self.errors.clone().map(|core| {
+                let finish = error_parts::finish(config, core);
+                let finishing = crate::shipping::errors::Finishing::new(adapters.errors, finish);
+                Contained::new(handle.clone(), crate::shipping::adapter::BoxedAdapter::new(finishing))
+            }),
+            error_outbox: self.error_outbox,
             adapter: Contained::new(handle, adapters.traces),
             in_flight: InFlight::new(self.in_flight),
             finalizations: self.finalizations,

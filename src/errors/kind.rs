@@ -20,7 +20,18 @@ impl<H: Hasher> fmt::Write for Hashed<H> {
 /// The kind of `report`. The top frame is the place of the capture: the frames themselves are not known before they
 /// are resolved, which is what a duplicate must not cost.
 pub(super) fn of(report: &Report<'_>, trace_id: Option<TraceId>, hasher: &RandomState) -> ErrorKind {
+    of_parts(report, None, trace_id, hasher)
+}
+
+/// As [`of`]; `error_type` makes a message that of an error of this type.
+pub(crate) fn of_parts(
+    report: &Report<'_>,
+    error_type: Option<&str>,
+    trace_id: Option<TraceId>,
+    hasher: &RandomState,
+) -> ErrorKind {
     let mut hashed = Hashed(hasher.build_hasher());
+    error_type.hash(&mut hashed.0);
     // A `Display` that fails halfway has told enough to be told apart.
     match &report.cause {
         Cause::Message(text) => hashed.write_str(text),

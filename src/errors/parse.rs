@@ -30,7 +30,7 @@ const OF_THE_CAPTURE: [&str; 11] = [
 ];
 
 /// The frames in `text`, innermost first, without those of the capture itself.
-pub(super) fn frames(text: &str) -> Vec<StackFrame> {
+pub(crate) fn frames(text: &str) -> Vec<StackFrame> {
     let mut frames: Vec<StackFrame> = Vec::new();
     let folder = std::env::current_dir().ok();
     for line in text.lines() {

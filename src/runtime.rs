@@ -23,6 +23,7 @@ use crate::actors::tree::Tree;
 use crate::agent::StartError;
 use crate::capture::core::{CaptureCore, Shut};
 use crate::capture::current;
+use crate::errors::core::ErrorCore;
 use crate::safety::cpu::threads::AgentThreads;
 
 /// Time for the tree to come up; it takes about a millisecond on an idle machine.
@@ -94,6 +95,7 @@ impl Lines {
 pub(crate) fn start(
     threads: Arc<AgentThreads>,
     core: Arc<CaptureCore>,
+    errors: Option<Arc<ErrorCore>>,
     finishing_threads: usize,
     make: impl FnOnce(Handle) -> Parts + Send + 'static,
 ) -> Result<Lines, StartError> {
@@ -101,8 +103,9 @@ pub(crate) fn start(
     let (ready, is_ready) = sync_channel(1);
     let main = move || {
         enter(&threads);
-        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, finishing_threads, make, inlets, &ready)));
+        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, errors.as_deref(), finishing_threads, make, inlets, &ready)));
         core.shut(Shut::NotRunning);
+        close(errors.as_deref());
         threads.leave();
         if let Err(payload) = ended {
             // Its drop could panic again, on a thread that must end quietly.
@@ -124,8 +127,16 @@ fn enter(threads: &AgentThreads) {
     threads.enter();
 }
 
+/// Captures no more errors. Safe to call twice.
+fn close(errors: Option<&ErrorCore>) {
+    if let Some(errors) = errors {
+        errors.close();
+    }
+}
+
 fn run(
     threads: &Arc<AgentThreads>,
+    errors: Option<&ErrorCore>,
     finishing_threads: usize,
     make: impl FnOnce(Handle) -> Parts,
     inlets: Inlets,
@@ -144,6 +155,7 @@ fn run(
         Ok(runtime) => {
             let parts = Arc::new(make(runtime.handle().clone()));
             let answer = runtime.block_on(main_loop(parts.clone(), inlets, ready));
+            close(errors);
             parts.settle();
             // Not a plain drop: it would wait for adapters that never come back.
             runtime.shutdown_background();

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::LazyLock;
 
 use crate::errors::report::Report;
-use crate::errors::{kind, parse};
+use crate::errors::{backtrace, kind, parse};
 use crate::model::error_dedupe::{ErrorDedupe, ErrorKind};
 use crate::model::error_event::{ErrorEvent, EventOrigin, REDACTED, RequestContext};
 use crate::model::graphemes;
@@ -29,6 +29,12 @@ pub fn redact_url(url: &str) -> String {
 /// How many frames a backtrace's text has.
 pub fn frames_in(text: &str) -> usize {
     parse::frames(text).len()
+}
+
+/// Runs `f` as if an agent resolved a backtrace.
+pub fn while_resolving(f: impl FnOnce()) {
+    let _resolving = backtrace::Resolving::begin();
+    f();
 }
 
 /// Redacts an event that has these pairs everywhere, and checks what must hold for any.

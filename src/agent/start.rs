@@ -138,7 +138,7 @@ impl Made {
     fn run(self, config: &Config, adapters: Adapters) -> Result<Lines, StartError> {
         let (core, threads, config) = (self.core.clone(), self.threads.clone(), config.clone());
         let finishing_threads = config.max_concurrent_finalizations();
-        runtime::start(threads, core, finishing_threads, move |handle| self.parts(&config, adapters, handle))
+        runtime::start(threads, core, self.errors.clone(), finishing_threads, move |handle| self.parts(&config, adapters, handle))
     }
 
     fn parts(self, config: &Config, adapters: Adapters, handle: Handle) -> Parts {

@@ -12,29 +12,43 @@ use std::panic::Location;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::parse;
+use crate::model::counters::{Count, Counters};
 use crate::model::error_event::StackFrame;
 use crate::model::in_app::short_file;
 
 /// Backtraces that are being resolved now, by the agents of this process.
 static RESOLVING: AtomicUsize = AtomicUsize::new(0);
 
-/// A backtrace of here, without names; `None` while the agent resolves another one.
-pub(super) fn unresolved() -> Option<Backtrace> {
+/// A backtrace of here, without names; `None`, and counted, while an agent resolves another one.
+pub(super) fn unresolved(counters: &Counters) -> Option<Backtrace> {
     // Relaxed: a capture that comes just in between waits, as any panic of the host's does.
-    (RESOLVING.load(Ordering::Relaxed) == 0).then(Backtrace::force_capture)
+    if RESOLVING.load(Ordering::Relaxed) > 0 {
+        counters.count(Count::BacktracesSkipped);
+        return None;
+    }
+    Some(Backtrace::force_capture())
 }
 
 /// Frames of `backtrace`, innermost first and without those of the capture itself. Slow: not for host threads.
 pub(super) fn resolve(backtrace: &Backtrace) -> Vec<StackFrame> {
-    struct Done;
-    impl Drop for Done {
-        fn drop(&mut self) {
-            RESOLVING.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-    RESOLVING.fetch_add(1, Ordering::Relaxed);
-    let _done = Done;
+    let _resolving = Resolving::begin();
     parse::frames(&backtrace.to_string())
+}
+
+/// Keeps host threads from unwinding while it lives.
+pub(crate) struct Resolving(());
+
+impl Resolving {
+    pub(crate) fn begin() -> Self {
+        RESOLVING.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for Resolving {
+    fn drop(&mut self) {
+        RESOLVING.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// The frames of a backtrace that an error was made with; `None` when it has none. It cannot leave its error, so this

@@ -37,7 +37,8 @@ impl Busy {
     /// `None` inside of another capture.
     pub(super) fn enter() -> Option<Self> {
         let was_busy = IS_BUSY.try_with(|busy| busy.replace(true)).unwrap_or(true);
-        (!was_busy).then_some(Self(()))
+        // Not `then_some`: it would make one, and drop it.
+        (!was_busy).then(|| Self(()))
     }
 }
 
@@ -82,7 +83,7 @@ fn capture_now(core: &ErrorCore, report: Report<'_>) -> EventId {
     }
     let mut event = new_event(core);
     event.trace_id = trace_id;
-    let backtrace = fill(&mut event, &report, graphemes::max_bytes(core.limits.max_string_length()));
+    let backtrace = fill(core, &mut event, &report);
     let redact = report.redact.clone();
     let has_own_user = report.user.is_some();
     say(&mut event, report);
@@ -152,7 +153,8 @@ fn say(event: &mut ErrorEvent, report: Report<'_>) {
 }
 
 /// Message, exceptions and backtrace.
-fn fill(event: &mut ErrorEvent, report: &Report<'_>, max_bytes: usize) -> Option<Backtrace> {
+fn fill(core: &ErrorCore, event: &mut ErrorEvent, report: &Report<'_>) -> Option<Backtrace> {
+    let max_bytes = graphemes::max_bytes(core.limits.max_string_length());
     let text = |text: &dyn fmt::Display| rendered(text, max_bytes);
     match &report.cause {
         Cause::Message(message) => {
@@ -182,7 +184,7 @@ fn fill(event: &mut ErrorEvent, report: &Report<'_>, max_bytes: usize) -> Option
         first.frames = frames;
         return None;
     }
-    backtrace::unresolved()
+    backtrace::unresolved(&core.counters)
 }
 
 fn chain(error: &(dyn Error + 'static), type_name: &str, max_bytes: usize) -> Vec<Exception> {

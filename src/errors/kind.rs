@@ -7,13 +7,17 @@ use super::report::{Cause, Report};
 use crate::model::error_dedupe::ErrorKind;
 use crate::model::ids::TraceId;
 
+/// Bytes of a text that are looked at: those after it are cut from most events as well, and a `Display` may be endless.
+const MAX_BYTES: usize = 64 * 1024;
+
 /// Hashes what is formatted into it.
-struct Hashed<H>(H);
+struct Hashed<H>(H, usize);
 
 impl<H: Hasher> fmt::Write for Hashed<H> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0.write(text.as_bytes());
-        Ok(())
+        self.1 += text.len();
+        if self.1 < MAX_BYTES { Ok(()) } else { Err(fmt::Error) }
     }
 }
 
@@ -30,7 +34,7 @@ pub(crate) fn of_parts(
     trace_id: Option<TraceId>,
     hasher: &RandomState,
 ) -> ErrorKind {
-    let mut hashed = Hashed(hasher.build_hasher());
+    let mut hashed = Hashed(hasher.build_hasher(), 0);
     error_type.hash(&mut hashed.0);
     // A `Display` that fails halfway has told enough to be told apart.
     match &report.cause {

@@ -81,7 +81,7 @@ fn capture(core: &ErrorCore, info: &PanicHookInfo<'_>) {
         slot.describe(&mut event, false);
     }
     core.counters.count(Count::PanicsCaptured);
-    send(core, event, &[], backtrace::unresolved());
+    send(core, event, &[], backtrace::unresolved(&core.counters));
 }
 
 /// A payload is any type; those that `panic!` makes are texts.

@@ -14,20 +14,9 @@ use crate::model::in_app::short_file;
 /// Frames that are kept; the innermost.
 const MAX_FRAMES: usize = 128;
 
-/// What the functions that capture a backtrace, or begin a panic, begin with.
-const OF_THE_CAPTURE: [&str; 11] = [
-    "std::backtrace",
-    "<std::backtrace",
-    "std::panicking",
-    "core::panicking",
-    "std::panic::",
-    "std::sys::backtrace",
-    "rust_begin_unwind",
-    "__rustc::rust_begin_unwind",
-    "flame_on::",
-    "<flame_on::",
-    "<alloc::boxed::Box<F,A> as core::ops::function::Fn",
-];
+/// Crates of the functions that capture a backtrace, begin a panic, or are in between.
+const OF_THE_CAPTURE: [&str; 8] =
+    ["std", "core", "alloc", "flame_on", "__rustc", "__rust_try", "backtrace", "rust_begin_unwind"];
 
 /// The frames in `text`, innermost first, without those of the capture itself.
 pub(crate) fn frames(text: &str) -> Vec<StackFrame> {
@@ -43,8 +32,13 @@ pub(crate) fn frames(text: &str) -> Vec<StackFrame> {
             frames.push(named(function));
         }
     }
-    let is_of_capture = |frame: &StackFrame| OF_THE_CAPTURE.iter().any(|start| frame.function.starts_with(start));
     frames.into_iter().skip_while(is_of_capture).take(MAX_FRAMES).collect()
+}
+
+fn is_of_capture(frame: &StackFrame) -> bool {
+    let path = frame.function.trim_start_matches(['<', '&']);
+    let name = path.split("::").next().unwrap_or_default();
+    OF_THE_CAPTURE.contains(&name)
 }
 
 /// `4: name` is the frame of `name`.
@@ -72,7 +66,7 @@ fn module_of(function: &str) -> &str {
     let path = function.trim_start_matches(['<', '&']).trim_start_matches("dyn ");
     let end = path.find([' ', '>', '<', '{']).unwrap_or(path.len());
     let path = path.get(..end).unwrap_or_default().trim_end_matches("::");
-    let is_closure = function.contains("{{closure}}") || function.contains("{closure");
+    let is_closure = function.contains("{{closure}}") || function.contains("{closure#");
     let path = if is_closure { path.rsplit_once("::").map_or(path, |(outer, _)| outer) } else { path };
     if is_closure || function.starts_with('<') {
         return module_part(path);

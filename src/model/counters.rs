@@ -173,6 +173,8 @@ counters! {
     ErrorsNotRunning => errors_not_running,
     /// Not captured: reported by the host's own code while it was asked about another error.
     ErrorsWithinCapture => errors_within_capture,
+    /// Captured without a backtrace, only with the place of the capture: another one was being resolved.
+    BacktracesSkipped => backtraces_skipped,
     /// Not captured: the error's own code panicked.
     ErrorCapturePanics => error_capture_panics,
     /// Dropped: `before_send` said so.

@@ -37,11 +37,11 @@ impl InAppRules {
 
 fn is_own(frame: &StackFrame) -> bool {
     let path = frame.abs_path.replace('\\', "/");
-    let is_known = !path.is_empty();
     let is_foreign_path = FOREIGN_PATHS.iter().any(|part| path.contains(part));
     let is_foreign_crate = FOREIGN_CRATES.iter().any(|name| begins_path(crate_path(&frame.function), name));
-    let has_name = !frame.function.is_empty() || is_known;
-    has_name && !is_foreign_path && !is_foreign_crate && (is_known || frame.function.contains("::"))
+    // What is neither is the C library's, or another language's.
+    let is_rust = frame.function.contains("::") || path.ends_with(".rs");
+    is_rust && !is_foreign_path && !is_foreign_crate
 }
 
 /// The path of `<a::B as c::D>::e` begins with `a`.
@@ -87,6 +87,8 @@ mod tests {
             ("<alloc::boxed::Box<F> as core::ops::FnOnce>::call_once", "", false),
             ("flame_on::errors::capture_error", "/home/ann/flame-on/src/errors/mod.rs", false),
             ("__libc_start_main", "", false),
+            ("start_thread", "/home/ann/shop/./nptl/pthread_create.c", false),
+            ("main", "/home/ann/shop/src/main.rs", true),
             ("", "", false),
         ] {
             assert_eq!(rules.is_in_app(&frame(function, path)), is_own, "{function} {path}");

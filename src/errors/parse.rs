@@ -12,7 +12,7 @@ use crate::model::error_event::StackFrame;
 use crate::model::in_app::short_file;
 
 /// Frames that are kept; the innermost.
-const MAX_FRAMES: usize = 128;
+const MAX_FRAMES: usize = 100;
 
 /// Crates of the functions that capture a backtrace, begin a panic, or are in between.
 const OF_THE_CAPTURE: [&str; 8] =
@@ -35,7 +35,12 @@ pub(crate) fn frames(text: &str) -> Vec<StackFrame> {
     frames.into_iter().skip_while(is_of_capture).take(MAX_FRAMES).collect()
 }
 
+/// By its name, or where a name has no path (inlined, with line tables only) by its file.
 fn is_of_capture(frame: &StackFrame) -> bool {
+    let is_own_file = frame.abs_path.starts_with(concat!(env!("CARGO_MANIFEST_DIR"), "/src/"));
+    if is_own_file || frame.abs_path.starts_with("/rustc/") || frame.abs_path.contains("/rustlib/src/") {
+        return true;
+    }
     let path = frame.function.trim_start_matches(['<', '&']);
     let name = path.split("::").next().unwrap_or_default();
     OF_THE_CAPTURE.contains(&name)

@@ -6,7 +6,6 @@ mod guard;
 mod registry;
 mod start;
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -103,16 +102,14 @@ impl FlameOn {
     /// What the agent has done, and what it has dropped, by reason.
     pub fn stats(&self) -> Stats {
         let Some(inner) = &self.0 else { return Stats::default() };
-        let Made { core, outbox, in_flight, .. } = &inner.made;
+        let Made { core, traces, .. } = &inner.made;
         Stats {
             sampled_out: core.sampled_out.sum(),
             active_traces: core.permits.active() as u64,
             capture_bytes: core.budget.used(),
-            outbox_traces: outbox.len() as u64 + in_flight.load(Ordering::Relaxed),
-            outbox_bytes: outbox.bytes() as u64,
             breaker_open: core.is_shut(Shut::Breaker),
             running: core.is_on(),
-            ..core.counters.read()
+            ..core.counters.read().with_trace_queue(traces.stats())
         }
     }
 

@@ -77,6 +77,7 @@ pub use model::counters::Stats;
 pub use model::event::{Capture, Decision, EventHandler, Metadata, StartEvent, Value};
 pub use model::handler::DefaultHandler;
 pub use model::ids::TraceId;
+pub use model::queue_stats::{QueueStats, SpoolStats};
 pub use shipping::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
 pub use shipping::ship_error::ShipError;
 pub use shipping::trace::{Trace, TraceBatch};

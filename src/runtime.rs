@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -90,12 +90,12 @@ impl Lines {
     }
 }
 
-/// Starts the agent's thread and returns when the tree is up. `make` builds what needs the runtime's handle.
+/// Starts the agent's thread and returns when the tree is up. `make` builds what the actors share.
 pub(crate) fn start(
     threads: Arc<AgentThreads>,
     core: Arc<CaptureCore>,
     finishing_threads: usize,
-    make: impl FnOnce(Handle) -> Parts + Send + 'static,
+    make: impl FnOnce() -> Parts + Send + 'static,
 ) -> Result<Lines, StartError> {
     let (lines, inlets) = Lines::new();
     let (ready, is_ready) = sync_channel(1);
@@ -127,7 +127,7 @@ fn enter(threads: &AgentThreads) {
 fn run(
     threads: &Arc<AgentThreads>,
     finishing_threads: usize,
-    make: impl FnOnce(Handle) -> Parts,
+    make: impl FnOnce() -> Parts,
     inlets: Inlets,
     ready: &SyncSender<Result<(), StartError>>,
 ) {
@@ -142,7 +142,7 @@ fn run(
         .build();
     match built {
         Ok(runtime) => {
-            let parts = Arc::new(make(runtime.handle().clone()));
+            let parts = Arc::new(make());
             let answer = runtime.block_on(main_loop(parts.clone(), inlets, ready));
             parts.settle();
             // Not a plain drop: it would wait for adapters that never come back.
@@ -201,7 +201,7 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
 fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
     match command {
         Command::Reloaded => {
-            parts.slots.shipper.cast(ShipperMsg::Reloaded);
+            parts.traces.shipper.cast(ShipperMsg::Reloaded);
             parts.slots.memory_watcher.cast(MemoryWatcherMsg::Reloaded);
         }
         Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
@@ -222,7 +222,7 @@ fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
 async fn lose_tree(parts: &Parts) {
     parts.core.shut(Shut::NotRunning);
     tracing::error!(target: "flame_on", "FlameOn stops: its supervisor ended; the service is not affected");
-    parts.in_flight.give_up().await;
+    parts.traces.in_flight.give_up().await;
 }
 
 /// Turns the rings of host threads into casts; outlives every instance of the Collector.
@@ -243,7 +243,7 @@ async fn pump_router(parts: Arc<Parts>) {
 async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
     let both = async {
         let finished = parts.slots.collector.call(CollectorMsg::Flush, limit).await;
-        let shipped = parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), limit).await;
+        let shipped = parts.traces.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), limit).await;
         finished.is_some() && shipped.is_some() && !parts.has_unshipped()
     };
     // Without children there is nothing to do.
@@ -253,6 +253,6 @@ async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
 async fn shut_down(parts: &Parts, tree: &Tree, limit: Duration) -> bool {
     parts.core.shut(Shut::NotRunning);
     let is_clean = tree.shut_down(limit).await;
-    parts.in_flight.give_up().await;
+    parts.traces.in_flight.give_up().await;
     is_clean
 }

@@ -22,6 +22,7 @@ pub(crate) mod restart;
 #[cfg(test)]
 pub(crate) mod rig;
 pub(crate) mod seq_trace_router;
+pub(crate) mod ship_queue;
 pub(crate) mod shipper;
 pub(crate) mod slot;
 pub(crate) mod supervisor;

@@ -119,7 +119,7 @@ impl State {
         let id = match child {
             Child::MemoryWatcher => fill(&slots.memory_watcher, MemoryWatcher::start_link(parts, parent).await?),
             Child::SeqTraceRouter => fill(&slots.router, SeqTraceRouter::start_link(parts, parent).await?),
-            Child::Shipper => fill(&slots.shipper, Shipper::start_link(parts, parent).await?),
+            Child::Shipper => fill(&parts.traces.shipper, Shipper::start_link(parts.traces.clone(), parent).await?),
             Child::TraceSessionSupervisor => {
                 fill(&slots.sessions, TraceSessionSupervisor::start_link(parts, parent).await?)
             }
@@ -176,11 +176,11 @@ impl State {
         stop(&parts.slots.sessions).await;
         if !limit.is_zero() {
             let left = deadline.saturating_duration_since(Instant::now());
-            parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(left, reply), left + CALL_LIMIT).await;
+            parts.traces.shipper.call(|reply| ShipperMsg::ShipAll(left, reply), left + CALL_LIMIT).await;
         }
         let is_clean = is_finished && !parts.has_unshipped();
-        parts.in_flight.give_up().await;
-        stop(&parts.slots.shipper).await;
+        parts.traces.in_flight.give_up().await;
+        stop(&parts.traces.shipper).await;
         stop(&parts.slots.router).await;
         stop(&parts.slots.memory_watcher).await;
         parts.settle();
@@ -198,7 +198,7 @@ impl State {
         match child {
             Child::MemoryWatcher => slots.memory_watcher.set(None),
             Child::SeqTraceRouter => slots.router.set(None),
-            Child::Shipper => slots.shipper.set(None),
+            Child::Shipper => self.parts.traces.shipper.set(None),
             Child::TraceSessionSupervisor => slots.sessions.set(None),
             Child::Collector => slots.collector.set(None),
         }

@@ -11,7 +11,7 @@ pub(crate) async fn fail(parts: &Parts, actor: &str) -> bool {
     match actor {
         "memory_watcher" => kill(&slots.memory_watcher),
         "router" => kill(&slots.router),
-        "shipper" => kill(&slots.shipper),
+        "shipper" => kill(&parts.traces.shipper),
         "sessions" => kill(&slots.sessions),
         "collector" => kill(&slots.collector),
         "a_session" => a_session(parts).await.inspect(|session| session.actor.kill()).is_some(),

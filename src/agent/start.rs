@@ -1,33 +1,29 @@
 //! From a checked configuration to a running tree.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
-use crate::actors::in_flight::InFlight;
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
+use crate::actors::ship_queue::{QueueSettings, ShipQueue};
 use crate::capture::clock::Clock;
 use crate::capture::core::{CaptureCore, CoreParts, Handlers};
 use crate::capture::native::fork;
 use crate::capture::rules::Rules;
 use crate::config::Config;
 use crate::model::config::ConfigError;
-use crate::model::counters::{Count, Counters};
 use crate::runtime::{self, Lines};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 use crate::shipping::adapter::BoxedAdapter;
-use crate::shipping::contained::Contained;
-use crate::shipping::outbox::{Eviction, Outbox, OutboxLimits};
-use crate::shipping::trace::{Origin, Trace, TraceBatch};
+use crate::shipping::outbox::OutboxLimits;
+use crate::shipping::trace::{Origin, TraceBatch};
 
 /// Why an agent did not start.
 #[derive(Debug, thiserror::Error)]
@@ -71,8 +67,8 @@ impl FlameOn {
             tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
         }
         let adapter = adapter::choose(&config)?;
-        let made = Made::new(&config);
-        let lines = made.clone().run(&config, adapter)?;
+        let made = Made::new(&config, adapter);
+        let lines = made.clone().run(&config)?;
         let is_default = config.is_process_default();
         let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
         registry::register(&inner, is_default);
@@ -84,41 +80,39 @@ impl FlameOn {
 #[derive(Clone)]
 pub(super) struct Made {
     pub(super) core: Arc<CaptureCore>,
-    pub(super) outbox: Outbox<Trace>,
-    /// Traces that are with the adapter.
-    pub(super) in_flight: Arc<AtomicU64>,
+    pub(super) traces: Arc<ShipQueue<TraceBatch>>,
+    origin: Arc<Origin>,
     finalizations: Arc<Semaphore>,
     threads: Arc<AgentThreads>,
 }
 
 impl Made {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, adapter: BoxedAdapter<TraceBatch>) -> Self {
         let core = CaptureCore::new(core_parts(config));
+        let origin = origin(config);
         Self {
-            outbox: outbox(config, core.counters.clone()),
+            traces: Arc::new(ShipQueue::new(origin.clone(), adapter, trace_queue_settings(config))),
+            origin,
             core,
-            in_flight: Arc::default(),
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
             threads: Arc::default(),
         }
     }
 
-    fn run(self, config: &Config, adapter: BoxedAdapter<TraceBatch>) -> Result<Lines, StartError> {
+    fn run(self, config: &Config) -> Result<Lines, StartError> {
         let (core, threads, config) = (self.core.clone(), self.threads.clone(), config.clone());
         let finishing_threads = config.max_concurrent_finalizations();
-        runtime::start(threads, core, finishing_threads, move |handle| self.parts(&config, adapter, handle))
+        runtime::start(threads, core, finishing_threads, move || self.parts(&config))
     }
 
-    fn parts(self, config: &Config, adapter: BoxedAdapter<TraceBatch>, handle: Handle) -> Parts {
+    fn parts(self, config: &Config) -> Parts {
         let intensity = config.hooks().restart_intensity.unwrap_or(RestartPolicy::DEFAULT.intensity);
         Parts {
             core: self.core,
-            origin: origin(config),
+            origin: self.origin,
             restart_policy: RestartPolicy { intensity, ..RestartPolicy::DEFAULT },
             has_capture: config.capture(),
-            outbox: self.outbox,
-            adapter: Contained::new(handle, adapter),
-            in_flight: InFlight::new(self.in_flight),
+            traces: self.traces,
             finalizations: self.finalizations,
             slots: Slots::default(),
             threads: self.threads,
@@ -133,7 +127,7 @@ impl Made {
         core.budget.set_max(new.max_capture_bytes() as u64);
         core.dedupe.set_window(dedupe_window(new));
         core.dedupe.set_max_identifiers(new.max_dedupe_identifiers());
-        self.outbox.set_limits(outbox_limits(new));
+        self.traces.configure(trace_queue_settings(new));
         let (was, is) = (old.max_concurrent_finalizations(), new.max_concurrent_finalizations());
         self.finalizations.add_permits(is.saturating_sub(was));
         // Those that are in use are forgotten by the next reload at the latest.
@@ -170,21 +164,15 @@ fn dedupe_window(config: &Config) -> Duration {
     if config.dedupe_enabled() { config.dedupe_window() } else { Duration::ZERO }
 }
 
-fn outbox(config: &Config, counters: Arc<Counters>) -> Outbox<Trace> {
-    Outbox::new(outbox_limits(config), move |trace: Trace, reason| {
-        counters.count(match reason {
-            Eviction::Full | Eviction::TooLarge => Count::Evicted,
-            Eviction::Closed => Count::LostAtShutdown,
-        });
-        trace.give_up();
-    })
-}
-
-fn outbox_limits(config: &Config) -> OutboxLimits {
+fn trace_queue_settings(config: &Config) -> QueueSettings {
     let at_least_one = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
-    OutboxLimits {
-        items: at_least_one(config.max_buffer_size()),
-        bytes: config.max_outbox_bytes(),
-        batch: at_least_one(config.max_batch_size()),
+    QueueSettings {
+        limits: OutboxLimits {
+            items: at_least_one(config.max_buffer_size()),
+            bytes: config.max_outbox_bytes(),
+            batch: at_least_one(config.max_batch_size()),
+        },
+        flush_interval: config.flush_interval(),
+        send_timeout: config.send_timeout(),
     }
 }

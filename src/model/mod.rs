@@ -14,6 +14,7 @@ pub(crate) mod ids;
 #[allow(dead_code, reason = "its users come with the native capture")]
 pub(crate) mod native;
 pub(crate) mod profile;
+pub(crate) mod queue_stats;
 pub(crate) mod sanitizer;
 pub(crate) mod text;
 pub(crate) mod time;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{ShipContext, ShipperAdapter};
+use super::batch::Batch;
 use super::ship_error::ShipError;
-use super::trace::Batch;
 
 /// Accepts every batch and keeps its items. Clones share them.
 #[derive(Debug)]

@@ -94,6 +94,7 @@ pub use model::error_event::{Breadcrumb, ErrorEvent, Exception, RequestContext, 
 pub use model::event::{Capture, Decision, EventHandler, Metadata, StartEvent, Value};
 pub use model::handler::DefaultHandler;
 pub use model::ids::{EventId, InvalidTraceId, TraceId};
+pub use model::queue_stats::{QueueStats, SpoolStats};
 pub use shipping::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
 pub use shipping::errors::ErrorBatch;
 pub use shipping::ship_error::ShipError;

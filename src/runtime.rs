@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -19,6 +19,7 @@ use crate::actors::memory_watcher::MemoryWatcherMsg;
 use crate::actors::parts::Parts;
 use crate::actors::seq_trace_router::SeqTraceRouterMsg;
 use crate::actors::shipper::ShipperMsg;
+use crate::actors::supervisor::ship_all;
 use crate::actors::tree::Tree;
 use crate::agent::StartError;
 use crate::capture::core::{CaptureCore, Shut};
@@ -91,13 +92,13 @@ impl Lines {
     }
 }
 
-/// Starts the agent's thread and returns when the tree is up. `make` builds what needs the runtime's handle.
+/// Starts the agent's thread and returns when the tree is up. `make` builds what the actors share.
 pub(crate) fn start(
     threads: Arc<AgentThreads>,
     core: Arc<CaptureCore>,
     errors: Option<Arc<ErrorCore>>,
     finishing_threads: usize,
-    make: impl FnOnce(Handle) -> Parts + Send + 'static,
+    make: impl FnOnce() -> Parts + Send + 'static,
 ) -> Result<Lines, StartError> {
     let (lines, inlets) = Lines::new();
     let (ready, is_ready) = sync_channel(1);
@@ -138,7 +139,7 @@ fn run(
     threads: &Arc<AgentThreads>,
     errors: Option<&ErrorCore>,
     finishing_threads: usize,
-    make: impl FnOnce(Handle) -> Parts,
+    make: impl FnOnce() -> Parts,
     inlets: Inlets,
     ready: &SyncSender<Result<(), StartError>>,
 ) {
@@ -153,7 +154,7 @@ fn run(
         .build();
     match built {
         Ok(runtime) => {
-            let parts = Arc::new(make(runtime.handle().clone()));
+            let parts = Arc::new(make());
             let answer = runtime.block_on(main_loop(parts.clone(), inlets, ready));
             close(errors);
             parts.settle();
@@ -184,6 +185,7 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
     };
     tokio::spawn(pump_collector(parts.clone()));
     tokio::spawn(pump_router(parts.clone()));
+    tokio::spawn(pump_errors(parts.clone()));
     if parts.has_capture {
         parts.core.open(Shut::NotRunning);
     }
@@ -213,7 +215,8 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
 fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
     match command {
         Command::Reloaded => {
-            parts.slots.shipper.cast(ShipperMsg::Reloaded);
+            parts.traces.shipper.cast(ShipperMsg::Reloaded);
+            parts.errors.iter().for_each(|errors| drop(errors.shipper.cast(ShipperMsg::Reloaded)));
             parts.slots.memory_watcher.cast(MemoryWatcherMsg::Reloaded);
         }
         Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
@@ -234,7 +237,7 @@ fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
 async fn lose_tree(parts: &Parts) {
     parts.core.shut(Shut::NotRunning);
     tracing::error!(target: "flame_on", "FlameOn stops: its supervisor ended; the service is not affected");
-    parts.in_flight.give_up().await;
+    parts.give_up().await;
 }
 
 /// Turns the rings of host threads into casts; outlives every instance of the Collector.
@@ -252,34 +255,28 @@ async fn pump_router(parts: Arc<Parts>) {
     }
 }
 
-async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
-    ship_errors(&parts).await;
-    let both = async {
-        let finished = parts.slots.collector.call(CollectorMsg::Flush, limit).await;
-        let shipped = parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), limit).await;
-        finished.is_some() && shipped.is_some() && !parts.has_unshipped()
-    };
-    // Without children there is nothing to do.
-    done(!parts.has_capture || timeout(limit, both).await.unwrap_or(false));
-}
-
-async fn ship_errors(parts: &Parts) {
-    use crate::shipping::trace::Batch as _;
-    let Some(adapter) = &parts.error_adapter else { return };
+async fn pump_errors(parts: Arc<Parts>) {
+    let Some(errors) = &parts.errors else { return };
+    let Some(bell) = &errors.bell else { return };
     loop {
-        let batch = parts.error_outbox.take_batch();
-        if batch.is_empty() {
-            return;
-        }
-        let context = crate::shipping::adapter::ShipContext::new(&parts.origin, 1);
-        adapter.send(crate::shipping::errors::QueuedErrors::new(batch), context, Duration::from_secs(10)).await;
+        bell.notified().await;
+        errors.shipper.cast(ShipperMsg::BatchWaits);
     }
 }
 
+async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
+    let both = async {
+        let finished = parts.slots.collector.call(CollectorMsg::Flush, limit).await;
+        let shipped = ship_all(&parts, limit, limit).await;
+        // Without a Collector there is nothing to finish.
+        (finished.is_some() || !parts.has_capture) && shipped && !parts.has_unshipped()
+    };
+    done(timeout(limit, both).await.unwrap_or(false));
+}
+
 async fn shut_down(parts: &Parts, tree: &Tree, limit: Duration) -> bool {
-    ship_errors(parts).await;
     parts.core.shut(Shut::NotRunning);
     let is_clean = tree.shut_down(limit).await;
-    parts.in_flight.give_up().await;
+    parts.give_up().await;
     is_clean
 }

@@ -12,5 +12,5 @@ mod jobs;
 mod linked;
 #[path = "errors/secrets.rs"]
 mod secrets;
-//#[path = "errors/shipping.rs"]
-//mod shipping;
+#[path = "errors/shipping.rs"]
+mod shipping;

@@ -25,7 +25,7 @@ impl FlameOn {
 
     /// What captures errors; `None` when `capture_errors` is off.
     pub(crate) fn errors(&self) -> Option<&Arc<ErrorCore>> {
-        self.0.as_ref()?.made.errors.as_ref()
+        self.0.as_ref()?.made.errors.as_ref().map(|errors| &errors.core)
     }
 
     /// As [`FlameOn::current`], for the panic hook.

@@ -1,36 +1,30 @@
 //! From a checked configuration to a running tree.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::adapter::Adapters;
-use super::{FlameOn, FlameOnGuard, Inner, error_parts, registry};
-use crate::actors::in_flight::InFlight;
+use super::error_parts::{self, ErrorParts};
+use super::{FlameOn, FlameOnGuard, Inner, registry};
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
+use crate::actors::ship_queue::{QueueSettings, ShipQueue};
 use crate::capture::clock::Clock;
 use crate::capture::core::{CaptureCore, CoreParts, Handlers};
 use crate::capture::native::fork;
 use crate::capture::rules::Rules;
 use crate::config::Config;
-use crate::errors::core::ErrorCore;
-use crate::errors::{logger, panic_hook};
 use crate::model::config::ConfigError;
-use crate::model::counters::{Count, Counters};
 use crate::runtime::{self, Lines};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
-use crate::shipping::contained::Contained;
-use crate::shipping::errors::QueuedError;
-use crate::shipping::outbox::{Eviction, Outbox, OutboxLimits};
-use crate::shipping::trace::{Origin, Trace};
+use crate::shipping::outbox::OutboxLimits;
+use crate::shipping::trace::{Origin, TraceBatch};
 
 /// Why an agent did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,32 +68,13 @@ impl FlameOn {
             tracing::info!(target: "flame_on", "FlameOn is off: neither `capture` nor `capture_errors` is set");
         }
         let adapters = Adapters::choose(&config)?;
-        let made = Made::new(&config);
-        let lines = made.clone().run(&config, adapters)?;
+        let made = Made::new(&config, adapters);
+        let lines = made.clone().run(&config)?;
         let is_default = config.is_process_default();
-        let wants_logs = config.logger_fallback();
         let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
         registry::register(&inner, is_default);
-        if let Some(errors) = &inner.made.errors {
-            begin_errors(errors, &inner, wants_logs);
-        }
+        error_parts::begin(&inner);
         Ok(FlameOnGuard::new(FlameOn(Some(inner))))
-    }
-}
-
-/// Opens error capture, once the agent is up.
-fn begin_errors(errors: &ErrorCore, inner: &Arc<Inner>, wants_logs: bool) {
-    // Weak: the flush is a part of what it flushes.
-    let agent = Arc::downgrade(inner);
-    errors.set_flush(Box::new(move |limit| {
-        if let Some(inner) = agent.upgrade() {
-            FlameOn(Some(inner)).flush_blocking(limit);
-        }
-    }));
-    errors.open();
-    panic_hook::install();
-    if wants_logs {
-        logger::warn_without_bridge();
     }
 }
 
@@ -107,56 +82,44 @@ fn begin_errors(errors: &ErrorCore, inner: &Arc<Inner>, wants_logs: bool) {
 #[derive(Clone)]
 pub(super) struct Made {
     pub(super) core: Arc<CaptureCore>,
+    pub(super) traces: Arc<ShipQueue<TraceBatch>>,
     /// `None` when errors are not captured.
-    pub(super) errors: Option<Arc<ErrorCore>>,
-    pub(super) error_outbox: Outbox<QueuedError>,
-    pub(super) outbox: Outbox<Trace>,
-    /// Traces that are with the adapter.
-    pub(super) in_flight: Arc<AtomicU64>,
+    pub(super) errors: Option<ErrorParts>,
+    origin: Arc<Origin>,
     finalizations: Arc<Semaphore>,
     threads: Arc<AgentThreads>,
 }
 
 impl Made {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, adapters: Adapters) -> Self {
         let core = CaptureCore::new(core_parts(config));
-        let error_outbox = error_outbox(config);
-        let queue = error_outbox.clone();
-        let queue = Box::new(move |event, backtrace| queue.push(QueuedError::new(event, backtrace)));
-        let errors = config.capture_errors().then(|| error_parts::core(config, core.counters.clone(), queue));
+        let origin = origin(config);
         Self {
-            errors,
-            error_outbox,
-            outbox: outbox(config, core.counters.clone()),
+            errors: ErrorParts::new(config, &core.counters, &origin, adapters.errors),
+            traces: Arc::new(ShipQueue::new(origin.clone(), adapters.traces, trace_queue_settings(config))),
+            origin,
             core,
-            in_flight: Arc::default(),
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
             threads: Arc::default(),
         }
     }
 
-    fn run(self, config: &Config, adapters: Adapters) -> Result<Lines, StartError> {
+    fn run(self, config: &Config) -> Result<Lines, StartError> {
         let (core, threads, config) = (self.core.clone(), self.threads.clone(), config.clone());
         let finishing_threads = config.max_concurrent_finalizations();
-        runtime::start(threads, core, self.errors.clone(), finishing_threads, move |handle| self.parts(&config, adapters, handle))
+        let errors = self.errors.as_ref().map(|errors| errors.core.clone());
+        runtime::start(threads, core, errors, finishing_threads, move || self.parts(&config))
     }
 
-    fn parts(self, config: &Config, adapters: Adapters, handle: Handle) -> Parts {
+    fn parts(self, config: &Config) -> Parts {
         let intensity = config.hooks().restart_intensity.unwrap_or(RestartPolicy::DEFAULT.intensity);
         Parts {
             core: self.core,
-            origin: origin(config),
+            origin: self.origin,
             restart_policy: RestartPolicy { intensity, ..RestartPolicy::DEFAULT },
             has_capture: config.capture(),
-            outbox: self.outbox,
-            error_adapter: self.errors.clone().map(|core| {
-                let finish = error_parts::finish(config, core);
-                let finishing = crate::shipping::errors::Finishing::new(adapters.errors, finish);
-                Contained::new(handle.clone(), crate::shipping::adapter::BoxedAdapter::new(finishing))
-            }),
-            error_outbox: self.error_outbox,
-            adapter: Contained::new(handle, adapters.traces),
-            in_flight: InFlight::new(self.in_flight),
+            traces: self.traces,
+            errors: self.errors.map(|errors| errors.queue),
             finalizations: self.finalizations,
             slots: Slots::default(),
             threads: self.threads,
@@ -171,8 +134,8 @@ impl Made {
         core.budget.set_max(new.max_capture_bytes() as u64);
         core.dedupe.set_window(dedupe_window(new));
         core.dedupe.set_max_identifiers(new.max_dedupe_identifiers());
-        self.outbox.set_limits(outbox_limits(new));
-        self.errors.iter().for_each(|errors| error_parts::apply(errors, new));
+        self.traces.configure(trace_queue_settings(new));
+        self.errors.iter().for_each(|errors| errors.apply(new));
         let (was, is) = (old.max_concurrent_finalizations(), new.max_concurrent_finalizations());
         self.finalizations.add_permits(is.saturating_sub(was));
         // Those that are in use are forgotten by the next reload at the latest.
@@ -209,25 +172,18 @@ fn dedupe_window(config: &Config) -> Duration {
     if config.dedupe_enabled() { config.dedupe_window() } else { Duration::ZERO }
 }
 
-fn outbox(config: &Config, counters: Arc<Counters>) -> Outbox<Trace> {
-    Outbox::new(outbox_limits(config), move |trace: Trace, reason| {
-        counters.count(match reason {
-            Eviction::Full | Eviction::TooLarge => Count::Evicted,
-            Eviction::Closed => Count::LostAtShutdown,
-        });
-        trace.give_up();
-    })
+pub(super) fn at_least_one(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn error_outbox(config: &Config) -> Outbox<QueuedError> {
-    Outbox::new(outbox_limits(config), |_, _| {})
-}
-
-fn outbox_limits(config: &Config) -> OutboxLimits {
-    let at_least_one = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
-    OutboxLimits {
-        items: at_least_one(config.max_buffer_size()),
-        bytes: config.max_outbox_bytes(),
-        batch: at_least_one(config.max_batch_size()),
+fn trace_queue_settings(config: &Config) -> QueueSettings {
+    QueueSettings {
+        limits: OutboxLimits {
+            items: at_least_one(config.max_buffer_size()),
+            bytes: config.max_outbox_bytes(),
+            batch: at_least_one(config.max_batch_size()),
+        },
+        flush_interval: config.flush_interval(),
+        send_timeout: config.send_timeout(),
     }
 }

@@ -31,7 +31,7 @@ pub(crate) type Flush = Box<dyn Fn(Duration) + Send + Sync>;
 pub(crate) struct ErrorCore {
     pub(crate) counters: Arc<Counters>,
     pub(crate) origin: EventOrigin,
-    pub(crate) limits: LiveLimits,
+    pub(crate) limits: Arc<LiveLimits>,
     /// Hashes the kinds of errors.
     pub(crate) hasher: RandomState,
     /// What was sent outside of every context.
@@ -91,7 +91,7 @@ impl LiveLimits {
 pub(crate) struct ErrorCoreParts {
     pub(crate) counters: Arc<Counters>,
     pub(crate) origin: EventOrigin,
-    pub(crate) limits: LiveLimits,
+    pub(crate) limits: Arc<LiveLimits>,
     pub(crate) captures_logs: bool,
     pub(crate) queue: Queue,
 }

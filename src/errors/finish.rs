@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::backtrace;
 use super::context::default_keys;
-use super::core::ErrorCore;
-use crate::model::counters::Count;
+use super::core::LiveLimits;
+use crate::model::counters::{Count, Counters};
 use crate::model::error_event::{ErrorEvent, StackFrame};
 use crate::model::in_app::InAppRules;
 use crate::model::redact::event::EventRedactor;
@@ -28,7 +28,8 @@ pub(crate) type BeforeSend = Arc<dyn Fn(ErrorEvent) -> Option<ErrorEvent> + Send
 
 /// See the module.
 pub(crate) struct Finisher {
-    pub(crate) core: Arc<ErrorCore>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) limits: Arc<LiveLimits>,
     pub(crate) in_app: InAppRules,
     pub(crate) has_source: bool,
     pub(crate) before_send: Option<BeforeSend>,
@@ -47,7 +48,7 @@ impl Finisher {
         let mut sources = Sources::default();
         let redactor = EventRedactor {
             keys: default_keys(),
-            max_string_length: self.core.limits.max_string_length(),
+            max_string_length: self.limits.max_string_length(),
             max_breadcrumbs: usize::MAX,
         };
         for frame in event.exceptions.iter_mut().flat_map(|exception| &mut exception.frames) {
@@ -62,7 +63,7 @@ impl Finisher {
 
     fn ask_host(&self, event: ErrorEvent) -> Option<ErrorEvent> {
         let Some(before_send) = &self.before_send else { return Some(event) };
-        let counters = &self.core.counters;
+        let counters = &self.counters;
         match catch_unwind(AssertUnwindSafe(|| before_send(event))) {
             Ok(Some(event)) => return Some(event),
             Ok(None) => counters.count(Count::ErrorsDroppedByHost),

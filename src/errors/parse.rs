@@ -116,7 +116,7 @@ mod tests {
    2: flame_on::errors::backtrace::unresolved
              at ./src/errors/backtrace.rs:22:5
    3: shop::cart::Cart::add::h0123456789abcdef
-             at ./src/cart.rs:17:5
+             at ./shop/src/cart.rs:17:5
    4: shop::cart::total::{{closure}}
              at /home/ann/shop/src/cart.rs:21
    5: <shop::cart::Cart as core::fmt::Display>::fmt
@@ -139,8 +139,8 @@ mod tests {
             ]
         );
         let [first, second, ..] = &frames[..] else { panic!("{frames:?}") };
-        assert_eq!((first.line, first.column, first.file.as_str()), (17, 5, "src/cart.rs"));
-        assert!(first.abs_path.ends_with("/src/cart.rs") && first.abs_path.len() > first.file.len());
+        assert_eq!((first.line, first.column, first.file.as_str()), (17, 5, "shop/src/cart.rs"));
+        assert!(first.abs_path.ends_with("/shop/src/cart.rs") && first.abs_path.len() > first.file.len());
         assert_eq!((second.line, second.column, second.file.as_str()), (21, 0, "shop/src/cart.rs"));
     }
 

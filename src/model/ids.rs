@@ -14,6 +14,11 @@ impl TraceId {
         const VARIANT_MASK: u128 = !(0x3 << 62);
         Self(bits & VERSION_MASK & VARIANT_MASK | (0x4 << 76) | (0x2 << 62))
     }
+
+    /// The bits, of which [`TraceId::from_random`] makes the same id again.
+    pub(crate) fn bits(self) -> u128 {
+        self.0
+    }
 }
 
 /// Why a text is no [`TraceId`].

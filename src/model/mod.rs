@@ -18,6 +18,7 @@ pub(crate) mod in_app;
 #[allow(dead_code, reason = "its users come with the native capture")]
 pub(crate) mod native;
 pub(crate) mod profile;
+pub(crate) mod queue_stats;
 pub(crate) mod redact;
 pub(crate) mod sanitizer;
 pub(crate) mod text;

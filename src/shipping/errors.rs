@@ -9,10 +9,10 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use super::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
+use super::batch::{Batch, Item};
 use super::outbox::Weighted;
 use super::ship_error::ShipError;
-use super::trace::Batch;
-use crate::encode::errors::encode;
+use crate::encode::errors::{decode, encode};
 use crate::model::error_event::ErrorEvent;
 
 /// What an unwound backtrace takes: some forty frames of about 200 bytes.
@@ -55,9 +55,37 @@ impl QueuedError {
         finished.get_or_init(|| finish(event, backtrace.as_ref())).as_ref()
     }
 
-    /// Whether the host has dropped it.
-    pub(crate) fn is_dropped(&self) -> bool {
+}
+
+/// What a spooled event begins with: whether it is finished, so that the host is asked once.
+const RAW: u8 = 0;
+const FINISHED: u8 = 1;
+
+impl Item for QueuedError {
+    fn is_dropped_by_host(&self) -> bool {
         matches!(self.0.finished.get(), Some(None))
+    }
+
+    /// Without the backtrace where it is not resolved yet: its addresses mean nothing to another process.
+    fn to_spool(&self) -> Vec<u8> {
+        let (mark, event) = match self.0.finished.get() {
+            Some(Some(finished)) => (FINISHED, finished),
+            // One that was dropped is read as nothing.
+            Some(None) => return Vec::new(),
+            None => (RAW, &self.0.event),
+        };
+        [vec![mark], encode(event)].concat()
+    }
+
+    fn from_spool(bytes: &[u8]) -> Option<Self> {
+        let (mark, encoded) = bytes.split_first()?;
+        let event = decode(encoded)?;
+        let finished = OnceLock::new();
+        if *mark == FINISHED {
+            // `Err` cannot be: it is empty.
+            finished.set(Some(event.clone())).ok();
+        }
+        Some(Self(Arc::new(Data { event, backtrace: None, finished })))
     }
 }
 
@@ -79,6 +107,8 @@ pub(crate) struct QueuedErrors(Arc<[QueuedError]>);
 
 impl Batch for QueuedErrors {
     type Item = QueuedError;
+
+    const NAME: &'static str = "error events";
 
     fn new(items: Vec<QueuedError>) -> Self {
         Self(items.into())
@@ -159,7 +189,20 @@ mod tests {
         assert!(adapter.ship(&batch, &ShipContext::default()).await.is_ok());
         assert_eq!(*inner.0.lock().unwrap(), vec![vec!["finished 1".to_owned(), "finished 2".to_owned()]; 2]);
         assert_eq!(finished.load(Ordering::Relaxed), 3);
-        assert_eq!(batch.items().iter().filter(|queued| queued.is_dropped()).count(), 1);
+        assert_eq!(batch.items().iter().filter(|queued| queued.is_dropped_by_host()).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_event_from_the_spool_is_as_it_was_and_finished_once() {
+        let raw = QueuedError::new(full(1), None);
+        let read = QueuedError::from_spool(&raw.to_spool()).unwrap();
+        let finish: Finish = Arc::new(|event, _| Some(ErrorEvent { message: "finished".into(), ..event.clone() }));
+        assert_eq!(read.finished(&finish).unwrap().message, "finished");
+        let again = QueuedError::from_spool(&read.to_spool()).unwrap();
+        let never: Finish = Arc::new(|_, _| None);
+        assert_eq!(again.finished(&never).unwrap().message, "finished");
+        raw.finished(&never);
+        assert!(raw.is_dropped_by_host() && QueuedError::from_spool(&raw.to_spool()).is_none());
     }
 
     #[tokio::test]

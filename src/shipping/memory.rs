@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{ShipContext, ShipperAdapter};
+use super::batch::Batch;
 use super::errors::ErrorBatch;
 use super::ship_error::ShipError;
-use super::trace::Batch;
 use crate::model::error_event::ErrorEvent;
 
 /// Accepts every batch and keeps its items. Clones share them.

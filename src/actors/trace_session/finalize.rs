@@ -15,6 +15,7 @@ use crate::model::time::Nanos;
 use crate::model::trace_event::EndReason;
 use crate::safety::budget::Reservation;
 use crate::safety::dedupe::Claim;
+use crate::shipping::batch::Item as _;
 use crate::shipping::trace::{Origin, Trace, TraceParts};
 
 /// Time for waiting and finishing together. A tree of `max_stacks` nodes takes some 20 ms, so whatever needs
@@ -71,7 +72,7 @@ pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
         Ok(finished) => match finished.and_then(|mut finished| finished.0.take()) {
             Some(finished) => {
                 trace.settle_elsewhere();
-                parts.outbox.push(finished);
+                parts.traces.push(finished);
             }
             None => trace.settle(Count::FinalizeFailed),
         },

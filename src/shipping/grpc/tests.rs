@@ -156,7 +156,7 @@ async fn a_restarted_server_is_found_again_without_a_failed_batch() {
 async fn it_works_from_the_blocking_pool_of_a_single_threaded_runtime() {
     let server = IngestServer::start(any_port()).await.unwrap();
     let adapter = BoxedAdapter::new(adapter(server.address()));
-    let contained = Contained::new(tokio::runtime::Handle::current(), adapter);
+    let contained = Contained::new(adapter);
     for _ in 0..2 {
         let outcome = contained.send(batch(1), ShipContext::default(), QUICK).await;
         assert!(matches!(outcome, Outcome::Accepted), "{outcome}");

@@ -25,7 +25,7 @@ use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret
 
 /// Keys of errors, native capture, the spool and compression, which this version checks but does not read. They are
 /// there so that one configuration serves this version and the next ones.
-const NOT_READ_YET: [&str; 22] = [
+const NOT_READ_YET: [&str; 21] = [
     "capture_errors",
     "logger_fallback",
     "error_flush_interval_ms",
@@ -46,7 +46,6 @@ const NOT_READ_YET: [&str; 22] = [
     "raw_stacks",
     "max_symbol_bytes",
     "debug_file",
-    "max_message_bytes",
     "compression",
 ];
 

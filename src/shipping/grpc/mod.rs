@@ -1,7 +1,4 @@
-//! Ships to a FlameOn server over gRPC.
-//!
-//! A server's message limit is not looked at here: a request is made by one function from the traces it is
-//! given ([`body`]).
+//! Ships to a FlameOn server over gRPC: a batch as one request, or as several where it is larger than one may be.
 
 mod body;
 mod codec;
@@ -17,11 +14,16 @@ mod status;
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use self::body::Piece;
 use self::connection::Connection;
 use self::settings::{GrpcSettings, GrpcSetupError};
 use super::adapter::{ShipContext, ShipperAdapter};
-use super::ship_error::ShipError;
+use super::ship_error::{Part, ShipError};
 use super::trace::TraceBatch;
 use crate::encode::proto::flame_on::IngestResponse;
 
@@ -43,12 +45,41 @@ impl GrpcAdapter {
 
 impl ShipperAdapter<TraceBatch> for GrpcAdapter {
     async fn ship(&self, batch: &TraceBatch, context: &ShipContext) -> Result<(), ShipError> {
-        let request = body::ingest_request(batch.traces());
-        let answer: IngestResponse = self.0.call(INGEST, request, context.time_left).await?;
-        if answer.success { Ok(()) } else { Err(ShipError::rejected(&answer.message)) }
+        let deadline = Instant::now() + context.time_left.saturating_sub(margin(context.time_left));
+        let mut settled = Vec::new();
+        let mut refused = None;
+        for piece in body::pieces(batch.traces(), self.0.max_message_bytes()) {
+            let (items, result) = match piece {
+                Piece::Request { bytes, traces } => (traces, self.send(bytes, deadline).await),
+                Piece::TooLarge => (1, Err(ShipError::permanent("a trace is larger than max_message_bytes"))),
+            };
+            match result {
+                Ok(()) => settled.push(Part { items, is_accepted: true }),
+                Err(error) if error.is_retryable() || error.is_denied() => return Err(error.after(settled)),
+                Err(error) => {
+                    settled.push(Part { items, is_accepted: false });
+                    refused = Some(error);
+                }
+            }
+        }
+        refused.map_or(Ok(()), |error| Err(error.after(settled)))
     }
 
     async fn close(&self) {
         self.0.close();
     }
+}
+
+impl GrpcAdapter {
+    async fn send(&self, request: Bytes, deadline: Instant) -> Result<(), ShipError> {
+        let time_left = deadline.saturating_duration_since(Instant::now());
+        let answer: IngestResponse = self.0.call(INGEST, request, time_left).await?;
+        if answer.success { Ok(()) } else { Err(ShipError::rejected(&answer.message)) }
+    }
+}
+
+/// What is kept of the time for a batch, so that we come back in time to say which parts were taken: at its deadline
+/// the call is dropped without a word.
+fn margin(time_left: Duration) -> Duration {
+    (time_left / 20).min(Duration::from_millis(200))
 }

@@ -80,6 +80,7 @@ fn grpc(config: &Config) -> Result<Adapters, StartError> {
         use_ssl: config.use_ssl(),
         connect_timeout: config.connect_timeout(),
         send_timeout: config.send_timeout(),
+        max_message_bytes: config.max_message_bytes(),
         tls: tls(config)?,
     };
     let adapter = GrpcAdapter::new(settings).map_err(|error| StartError::Shipper(error.to_string()))?;

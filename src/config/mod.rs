@@ -25,7 +25,7 @@ use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret
 
 /// Keys of native capture, the spool and compression, which this version checks but does not read. They are
 /// there so that one configuration serves this version and the next ones.
-const NOT_READ_YET: [&str; 11] = [
+const NOT_READ_YET: [&str; 10] = [
     "spool_dir",
     "spool_max_bytes",
     "cpu_sample_hz",
@@ -35,7 +35,6 @@ const NOT_READ_YET: [&str; 11] = [
     "raw_stacks",
     "max_symbol_bytes",
     "debug_file",
-    "max_message_bytes",
     "compression",
 ];
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use super::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
 use super::batch::{Batch, Item};
 use super::outbox::Weighted;
-use super::ship_error::ShipError;
+use super::ship_error::{Part, ShipError};
 use crate::encode::errors::{decode, encode};
 use crate::model::error_event::ErrorEvent;
 
@@ -146,12 +146,32 @@ impl ShipperAdapter<QueuedErrors> for Finishing {
         if events.is_empty() {
             return Ok(());
         }
-        self.inner.ship(&ErrorBatch::new(events), context).await
+        let shipped = self.inner.ship(&ErrorBatch::new(events), context).await;
+        shipped.map_err(|error| {
+            let settled = with_dropped(error.settled(), batch.items());
+            error.after(settled)
+        })
     }
 
     async fn close(&self) {
         self.inner.close().await;
     }
+}
+
+/// The parts that were settled, counted in queued events: those that the host has dropped go with the part before
+/// which they stand.
+fn with_dropped(parts: &[Part], items: &[QueuedError]) -> Vec<Part> {
+    let mut rest = items.iter();
+    let widened = parts.iter().map(|part| {
+        let mut left = part.items;
+        let taken = rest.by_ref().take_while(|item| {
+            left = left.saturating_sub(usize::from(!item.is_dropped_by_host()));
+            left > 0
+        });
+        // The one that `take_while` stops at is the last of the part.
+        Part { items: taken.count() + 1, is_accepted: part.is_accepted }
+    });
+    widened.collect()
 }
 
 #[cfg(test)]
@@ -190,6 +210,16 @@ mod tests {
         assert_eq!(*inner.0.lock().unwrap(), vec![vec!["finished 1".to_owned(), "finished 2".to_owned()]; 2]);
         assert_eq!(finished.load(Ordering::Relaxed), 3);
         assert_eq!(batch.items().iter().filter(|queued| queued.is_dropped_by_host()).count(), 1);
+    }
+
+    #[test]
+    fn settled_parts_are_counted_in_queued_events() {
+        let items: Vec<_> = (1..=6).map(|number| QueuedError::new(full(number), None)).collect();
+        let finish: Finish = Arc::new(|event, _| (event.event_id != full(2).event_id).then(|| event.clone()));
+        items.iter().for_each(|item| drop(item.finished(&finish).cloned()));
+        let part = |items, is_accepted| Part { items, is_accepted };
+        let settled = with_dropped(&[part(2, true), part(1, false)], &items);
+        assert_eq!(settled.iter().map(|part| (part.items, part.is_accepted)).collect::<Vec<_>>(), [(3, true), (1, false)]);
     }
 
     #[tokio::test]

@@ -17,6 +17,8 @@ use crate::model::profile::{Profile, ProfileNode};
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(feature = "grpc")]
+mod thin;
 
 /// A finished trace: one unit of work, and where its time went. Read-only; clones share it.
 #[derive(Clone)]
@@ -170,13 +172,12 @@ impl Trace {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let comments = self.comments();
-        let meta = ProfileMeta {
-            time_unix_nanos: unix_nanos(self.captured_at()),
-            duration: self.0.parts.profile.total(),
-            comments: &comments,
-        };
-        pprof::encode(&self.0.parts.profile, &meta)
+        self.encode_as(&self.0.parts.profile, &self.comments())
+    }
+
+    fn encode_as(&self, profile: &Profile, comments: &[String]) -> Vec<u8> {
+        let meta = ProfileMeta { time_unix_nanos: unix_nanos(self.captured_at()), duration: profile.total(), comments };
+        pprof::encode(profile, &meta)
     }
 
     fn noted(&self, encoding: Vec<u8>) -> Vec<u8> {

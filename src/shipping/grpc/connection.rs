@@ -92,6 +92,11 @@ impl Connection {
         }
     }
 
+    /// Bytes of a request at most.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.settings.max_message_bytes
+    }
+
     /// Gives the channel up; a later call opens a new one.
     pub(super) fn close(&self) {
         let live = lock(&self.live).take();

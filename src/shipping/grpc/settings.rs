@@ -20,6 +20,8 @@ pub(crate) struct GrpcSettings {
     pub(crate) connect_timeout: Duration,
     /// How long a call may take, connecting included.
     pub(crate) send_timeout: Duration,
+    /// How large a request may be, before it is compressed.
+    pub(crate) max_message_bytes: usize,
     /// What TLS needs beyond the system's root certificates.
     #[cfg_attr(not(any(feature = "tls-ring", feature = "tls-aws-lc")), allow(dead_code, reason = "TLS is not there"))]
     pub(crate) tls: TlsSettings,
@@ -122,6 +124,7 @@ mod tests {
             use_ssl: true,
             connect_timeout: Duration::from_secs(5),
             send_timeout: Duration::from_secs(10),
+            max_message_bytes: 4 << 20,
             tls: TlsSettings {
                 client: Some(ClientCertificate { certificate: b"s3cret".to_vec(), key: b"s3cret".to_vec() }),
                 ..TlsSettings::default()

@@ -32,6 +32,7 @@ fn settings(server: SocketAddr) -> GrpcSettings {
         use_ssl: false,
         connect_timeout: Duration::from_secs(60),
         send_timeout: Duration::from_secs(60),
+        max_message_bytes: 4 << 20,
         tls: TlsSettings::default(),
     }
 }
@@ -78,6 +79,22 @@ async fn a_refused_batch_is_not_worth_another_try() {
     let error = ship(&adapter(server.address()), 1).await.unwrap_err();
     assert!(error.is_rejected() && !error.is_retryable());
     assert_eq!(error.to_string(), "the server rejected the batch: quota used up");
+}
+
+#[tokio::test]
+async fn a_batch_larger_than_a_message_arrives_in_several_and_a_refused_one_costs_no_other() {
+    let server = IngestServer::start(any_port()).await.unwrap();
+    let adapter = GrpcAdapter::new(GrpcSettings { max_message_bytes: 1_000, ..settings(server.address()) }).unwrap();
+    ship(&adapter, 9).await.unwrap();
+    let received = server.received();
+    assert!(received.len() > 2 && received.iter().map(|batch| batch.traces.len()).sum::<usize>() == 9);
+    server.answer_next(Answer::Reject("quota".into()));
+    let error = ship(&adapter, 9).await.unwrap_err();
+    let refused = error.settled().iter().filter(|part| !part.is_accepted).count();
+    assert_eq!((refused, error.settled().iter().map(|part| part.items).sum::<usize>()), (1, 9));
+    server.answer_next(Answer::Fail(Code::Unavailable, "later".into()));
+    let error = ship(&adapter, 9).await.unwrap_err();
+    assert!(error.is_retryable() && error.settled().is_empty());
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ fn connection() -> Connection {
         use_ssl: false,
         connect_timeout: Duration::from_secs(5),
         send_timeout: Duration::from_secs(10),
+        max_message_bytes: 4 << 20,
         tls: TlsSettings::default(),
     })
     .unwrap()

@@ -314,6 +314,7 @@ fn replace(slot: Option<Slot>) -> Option<Slot> {
 }
 
 /// As [`configure`], without counting where there is no context.
+#[cfg_attr(not(feature = "log"), allow(dead_code, reason = "its users are behind features"))]
 pub(crate) fn configure_quietly(change: impl FnOnce(&mut ErrorContext)) {
     if is_any_capturing()
         && let Some(slot) = current()

@@ -12,5 +12,7 @@ pub(crate) mod log;
 #[cfg(feature = "ractor")]
 pub mod ractor;
 pub(crate) mod socket;
+#[cfg_attr(not(test), allow(dead_code, reason = "called by the layer of the feature `tracing`"))]
+pub(crate) mod tracing_records;
 #[cfg(feature = "tower")]
 pub(crate) mod unit_layer;

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use super::adapter::Adapters;
 use super::error_parts::{self, ErrorParts};
 use super::{FlameOn, FlameOnGuard, Inner, registry};
+use crate::actors::finalizer::Finalizer;
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
 use crate::actors::ship_queue::{QueueSettings, ShipQueue};
@@ -120,7 +121,7 @@ impl Made {
             has_capture: config.capture(),
             traces: self.traces,
             errors: self.errors.map(|errors| errors.queue),
-            finalizations: self.finalizations,
+            finalizer: Finalizer::new(self.finalizations),
             slots: Slots::default(),
             threads: self.threads,
         }

@@ -72,6 +72,17 @@ pub(super) fn closes_list(text: &str, at: usize) -> bool {
     text.get(skip_white(text, at)..).is_some_and(|rest| rest.starts_with([')', ']']))
 }
 
+/// Where the value begins of which what ends at `at` is the key: behind a separator.
+pub(super) fn named_by(text: &str, at: usize) -> Option<usize> {
+    let spaced = skip_white(text, at);
+    if before(text, at) == Some(':') {
+        return Some(spaced);
+    }
+    let rest = text.get(spaced..)?;
+    let length = ["=>", "=", ":"].into_iter().find(|mark| rest.starts_with(mark)).map(str::len)?;
+    (!rest.starts_with("::")).then(|| skip_white(text, spaced + length))
+}
+
 /// The user info of the URL whose `://` is at `at`.
 pub(super) fn user_info(text: &str, at: usize) -> Option<Range<usize>> {
     let start = at + text.get(at..)?.strip_prefix("://").map(|_| "://".len())?;

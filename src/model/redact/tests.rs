@@ -49,6 +49,8 @@ fn secrets_in_text_go_and_the_rest_stays() {
         ("password: [1, 2, 3], id: 7", "password: [REDACTED], id: 7"),
         ("password=\"x1", "password=\"[REDACTED]"),
         ("tokenizer=bpe secretary=Ann authorized_at=1", "tokenizer=bpe secretary=Ann authorized_at=1"),
+        ("{\"token\":\n\"secret\": \"x1\"\nend", "{\"token\":\n\"[REDACTED]\nend"),
+        ("\"token\":\nsecret: Some(\"x1\") end", "\"token\":\n[REDACTED] end"),
         ("key not found", "key not found"),
     ] {
         assert_eq!(clean(text), expected, "{text}");

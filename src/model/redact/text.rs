@@ -113,7 +113,7 @@ fn pair(text: &str, run: &Range<usize>, keys: &SecretKeys) -> Option<Range<usize
     if !is_secret {
         return None;
     }
-    let value = value(text, &after, &name)?;
+    let value = with_what_it_names(text, value(text, &after, &name)?);
     let is_one = after.joint != Joint::Comma || scan::closes_list(text, value.outer.end);
     is_one.then_some(value.secret)
 }
@@ -179,6 +179,20 @@ impl Value {
     fn whole(range: Range<usize>) -> Self {
         Self { secret: range.clone(), outer: range }
     }
+}
+
+/// A value that a separator follows was a key of its own, whose value has been left out before it (`"token": "secret":
+/// "x"`): what it names goes as well.
+fn with_what_it_names(text: &str, value: Value) -> Value {
+    let mut end = value.outer.end;
+    while let Some(next) = scan::named_by(text, end) {
+        let after = After { joint: Joint::Equals, value: next };
+        match self::value(text, &after, "") {
+            Some(further) if further.outer.end > end => end = further.outer.end,
+            _ => break,
+        }
+    }
+    if end > value.outer.end { Value::whole(value.secret.start..end) } else { value }
 }
 
 fn value(text: &str, after: &After, name: &str) -> Option<Value> {

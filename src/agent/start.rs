@@ -22,6 +22,7 @@ use crate::safety::cpu::threads::AgentThreads;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 use crate::shipping::adapter::BoxedAdapter;
+use crate::shipping::batch::Batch;
 use crate::shipping::outbox::OutboxLimits;
 use crate::shipping::trace::{Origin, TraceBatch};
 
@@ -91,7 +92,7 @@ impl Made {
         let core = CaptureCore::new(core_parts(config));
         let origin = origin(config);
         Self {
-            traces: Arc::new(ShipQueue::new(origin.clone(), adapter, trace_queue_settings(config))),
+            traces: Arc::new(spooling(config, ShipQueue::new(origin.clone(), adapter, trace_queue_settings(config)))),
             origin,
             core,
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
@@ -162,6 +163,14 @@ fn rules(config: &Config) -> Rules {
 /// Zero switches the table off.
 fn dedupe_window(config: &Config) -> Duration {
     if config.dedupe_enabled() { config.dedupe_window() } else { Duration::ZERO }
+}
+
+/// With the spool, where one is configured.
+pub(super) fn spooling<B: Batch>(config: &Config, queue: ShipQueue<B>) -> ShipQueue<B> {
+    match config.spool_dir() {
+        Some(dir) => queue.spooling(dir.to_owned(), config.spool_max_bytes()),
+        None => queue,
+    }
 }
 
 fn trace_queue_settings(config: &Config) -> QueueSettings {

@@ -25,7 +25,7 @@ use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret
 
 /// Keys of errors, native capture, the spool and compression, which this version checks but does not read. They are
 /// there so that one configuration serves this version and the next ones.
-const NOT_READ_YET: [&str; 21] = [
+const NOT_READ_YET: [&str; 19] = [
     "capture_errors",
     "logger_fallback",
     "error_flush_interval_ms",
@@ -37,8 +37,6 @@ const NOT_READ_YET: [&str; 21] = [
     "in_app_include",
     "in_app_exclude",
     "source_context",
-    "spool_dir",
-    "spool_max_bytes",
     "cpu_sample_hz",
     "cpu_signal",
     "max_sampled_threads",

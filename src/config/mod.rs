@@ -23,9 +23,9 @@ use crate::model::config::keys::with_keys;
 use crate::model::config::types::{key_doc, lent};
 use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret, ServerAddress, Settings};
 
-/// Keys of errors, native capture, the spool and compression, which this version checks but does not read. They are
+/// Keys of errors and native capture, which this version checks but does not read. They are
 /// there so that one configuration serves this version and the next ones.
-const NOT_READ_YET: [&str; 19] = [
+const NOT_READ_YET: [&str; 18] = [
     "capture_errors",
     "logger_fallback",
     "error_flush_interval_ms",
@@ -44,7 +44,6 @@ const NOT_READ_YET: [&str; 19] = [
     "raw_stacks",
     "max_symbol_bytes",
     "debug_file",
-    "compression",
 ];
 
 /// A checked configuration: every value is in range. [`Config::builder`] makes one.
@@ -65,6 +64,7 @@ pub struct Config {
     hooks: Hooks,
     warnings: Vec<String>,
     is_process_default: bool,
+    proxy: env::Proxy,
 }
 
 impl Config {
@@ -91,6 +91,18 @@ impl Config {
         changed.into_iter().filter(|key| NOT_READ_YET.contains(key)).collect()
     }
 
+    /// What `HTTPS_PROXY` said when the configuration was built; empty for nothing.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "nothing is reached over the net"))]
+    pub(crate) fn https_proxy(&self) -> &str {
+        &self.proxy.https
+    }
+
+    /// What `NO_PROXY` said.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "nothing is reached over the net"))]
+    pub(crate) fn no_proxy(&self) -> &str {
+        &self.proxy.no
+    }
+
     /// All checked values.
     pub(crate) fn limits(&self) -> &Arc<Limits> {
         &self.limits
@@ -114,6 +126,7 @@ impl Config {
             hooks: Hooks::default(),
             warnings: Vec::new(),
             is_process_default: false,
+            proxy: env::Proxy::default(),
         }
     }
 }

@@ -3,7 +3,9 @@
 mod body;
 mod codec;
 mod connection;
+mod dial;
 mod endpoint;
+mod http2;
 mod quiet;
 #[cfg(feature = "__server")]
 #[doc(hidden)]
@@ -12,12 +14,14 @@ pub(crate) mod settings;
 mod status;
 #[cfg(all(test, feature = "__server"))]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tonic::codec::CompressionEncoding;
 
 use self::body::Piece;
 use self::connection::Connection;
@@ -26,6 +30,7 @@ use super::adapter::{ShipContext, ShipperAdapter};
 use super::ship_error::{Part, ShipError};
 use super::trace::TraceBatch;
 use crate::encode::proto::flame_on::IngestResponse;
+use crate::model::config::Compression;
 
 const INGEST: &str = "/flame_on.FlameOnIngest/Ingest";
 
@@ -75,6 +80,19 @@ impl GrpcAdapter {
         let time_left = deadline.saturating_duration_since(Instant::now());
         let answer: IngestResponse = self.0.call(INGEST, request, time_left).await?;
         if answer.success { Ok(()) } else { Err(ShipError::rejected(&answer.message)) }
+    }
+}
+
+/// What tonic calls a compression, where it was compiled in.
+fn compression(chosen: Compression) -> Result<Option<CompressionEncoding>, GrpcSetupError> {
+    match chosen {
+        Compression::None => Ok(None),
+        #[cfg(feature = "gzip")]
+        Compression::Gzip => Ok(Some(CompressionEncoding::Gzip)),
+        #[cfg(feature = "zstd")]
+        Compression::Zstd => Ok(Some(CompressionEncoding::Zstd)),
+        #[cfg(not(all(feature = "gzip", feature = "zstd")))]
+        other => Err(GrpcSetupError::NoCompression { name: other.as_str() }),
     }
 }
 

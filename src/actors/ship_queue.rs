@@ -26,6 +26,8 @@ use crate::shipping::spool::Spool;
 use crate::shipping::trace::Origin;
 
 mod disk;
+#[cfg(all(test, feature = "__server"))]
+mod faults;
 mod landing;
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,8 @@ mod codec;
 mod connection;
 mod dial;
 mod endpoint;
+#[cfg(all(test, feature = "__server"))]
+pub(crate) mod faults;
 mod http2;
 mod quiet;
 #[cfg(feature = "__server")]

@@ -261,5 +261,6 @@ fn tls_that_is_not_compiled_in_is_refused_at_once() {
     assert!(error.to_string().contains("tls-ring"), "{error}");
 }
 
+mod routes;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
 mod tls;

@@ -77,6 +77,12 @@ async fn start(config: Arc<ServerConfig>) -> IngestServer {
     IngestServer::start_tls(any_port(), config).await.unwrap()
 }
 
+/// A server, and what its clients need.
+pub(super) async fn any_server() -> (IngestServer, TlsSettings) {
+    let authority = Authority::new();
+    (start(authority.sign("127.0.0.1", |_| ()).server(&BOTH, None)).await, trusting(&authority))
+}
+
 /// The error of a batch that must not arrive.
 async fn refusal(server: &IngestServer, tls: TlsSettings) -> String {
     let error = ship(&over_tls(server.address(), tls), 1).await.unwrap_err();

@@ -216,7 +216,9 @@ fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
     match command {
         Command::Reloaded => {
             parts.traces.shipper.cast(ShipperMsg::Reloaded);
-            parts.errors.iter().for_each(|errors| drop(errors.shipper.cast(ShipperMsg::Reloaded)));
+            if let Some(errors) = &parts.errors {
+                errors.shipper.cast(ShipperMsg::Reloaded);
+            }
             parts.slots.memory_watcher.cast(MemoryWatcherMsg::Reloaded);
         }
         Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),

@@ -1,13 +1,14 @@
 //! Everything that ships one kind of item, except the actor: what waits, what is in flight, what was tried, and the
 //! account of it all. Outlives every instance of the Shipper.
 
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::in_flight::{Flight, InFlight};
@@ -21,8 +22,12 @@ use crate::shipping::contained::Contained;
 use crate::shipping::ledger::{Fate, Happening, Ledger};
 use crate::shipping::outbox::{Eviction, Outbox, OutboxLimits, Queued};
 use crate::shipping::retry::{Retry, RetryPolicy};
+use crate::shipping::spool::Spool;
 use crate::shipping::trace::Origin;
 
+mod disk;
+#[cfg(all(test, feature = "__server"))]
+mod faults;
 mod landing;
 #[cfg(test)]
 mod tests;
@@ -50,8 +55,11 @@ pub(crate) struct ShipQueue<B: Batch> {
     adapter: Contained<B>,
     origin: Arc<Origin>,
     settings: Mutex<QueueSettings>,
+    spool: Option<Arc<Spool>>,
     retrying: Mutex<Retrying>,
     made: Instant,
+    /// When the spool was last looked into for other processes' files.
+    looked: Mutex<Instant>,
     log: LogLimit,
     /// Whether the host has been told that the key is not accepted.
     was_denied: AtomicBool,
@@ -72,6 +80,10 @@ pub(crate) enum Step<B: Batch> {
     Wait(Instant),
     /// This is to be sent.
     Send(Flight<B>),
+    /// This is to be written to disk, because the destination cannot be reached.
+    Spool(Flight<B>),
+    /// Something on disk is to be sent.
+    SendSpooled(OwnedSemaphorePermit),
 }
 
 impl<B: Batch> ShipQueue<B> {
@@ -104,11 +116,21 @@ impl<B: Batch> ShipQueue<B> {
             adapter,
             origin,
             settings: Mutex::new(settings),
+            spool: None,
             retrying: Mutex::new(Retrying { retry: Retry::new(policy), dice }),
             made: Instant::now(),
+            looked: Mutex::new(Instant::now()),
             log: LogLimit::new(),
             was_denied: AtomicBool::new(false),
         }
+    }
+
+    /// With a directory in which `max_bytes` may wait while the destination cannot be reached.
+    pub(crate) fn spooling(mut self, dir: PathBuf, max_bytes: u64) -> Self {
+        // No call takes longer, and neither do two.
+        let lease = self.settings().send_timeout * 2 + Duration::from_secs(2);
+        self.spool = Some(Arc::new(Spool::new(dir, max_bytes, B::NAME, lease)));
+        self
     }
 
     /// Takes responsibility for a finished item. Called in the thread that finished it; never waits.
@@ -124,6 +146,7 @@ impl<B: Batch> ShipQueue<B> {
             waiting: stats.waiting + self.outbox.len() as u64,
             bytes: self.outbox.bytes() as u64,
             circuit_open: self.retrying().retry.is_open(),
+            spool: self.spool.as_ref().map(|spool| spool.stats()).unwrap_or_default(),
             ..stats
         }
     }
@@ -152,36 +175,36 @@ impl<B: Batch> ShipQueue<B> {
     /// What is to be done now. `is_flushing`: a batch below the full size is due too.
     pub(crate) fn next_step(&self, is_flushing: bool, now: Instant) -> Step<B> {
         let Some(place) = self.in_flight.try_enter() else { return Step::NotDue };
-        if self.outbox.is_empty() {
-            return Step::Idle;
+        let is_due = self.outbox.has_full_batch() || is_flushing && !self.outbox.is_empty();
+        let wait = self.retrying().retry.wait(now);
+        match (is_due, wait) {
+            (true, Some(_)) if self.spool.is_some() => self.depart(place, now, Step::Spool),
+            (true, Some(until)) => Step::Wait(until),
+            (true, None) => self.depart(place, now, Step::Send),
+            (false, None) if self.has_spooled() => Step::SendSpooled(place),
+            (false, Some(until)) if self.has_spooled() => Step::Wait(until),
+            (false, _) if self.outbox.is_empty() => Step::Idle,
+            (false, _) => Step::NotDue,
         }
-        if !is_flushing && !self.outbox.has_full_batch() {
-            return Step::NotDue;
-        }
-        if let Some(until) = self.retrying().retry.wait(now) {
-            return Step::Wait(until);
-        }
-        let items = self.outbox.take_batch();
-        // Empty when the last items were evicted in between.
-        if items.is_empty() { Step::Idle } else { Step::Send(self.take_off(items, place, now)) }
     }
 
-    fn take_off(
-        &self,
-        items: Vec<Queued<B::Item>>,
-        place: tokio::sync::OwnedSemaphorePermit,
-        now: Instant,
-    ) -> Flight<B> {
+    fn depart(&self, place: OwnedSemaphorePermit, now: Instant, step: fn(Flight<B>) -> Step<B>) -> Step<B> {
+        let items = self.outbox.take_batch();
+        // Empty when the last items were evicted in between.
+        if items.is_empty() { Step::Idle } else { step(self.take_off(items, place, now)) }
+    }
+
+    fn take_off(&self, items: Vec<Queued<B::Item>>, place: OwnedSemaphorePermit, now: Instant) -> Flight<B> {
         let flight = Flight::new(items, place, &self.outbox, &self.ledger, now);
-        if flight.attempt() > 1 {
-            self.ledger.note(Happening::Retry, 1);
-        }
         flight
     }
 
     /// Sends one batch and counts what became of it. To be run as a task of its own, so that it survives the actor.
     pub(crate) async fn send(&self, flight: Flight<B>) {
         let context = ShipContext::new(&self.origin, flight.attempt());
+        if flight.attempt() > 1 {
+            self.ledger.note(Happening::Retry, 1);
+        }
         let sent = self.adapter.send(flight.batch.clone(), context, self.settings().send_timeout);
         let outcome = tokio::select! {
             biased;
@@ -189,7 +212,8 @@ impl<B: Batch> ShipQueue<B> {
             // The flight's items go back to the outbox.
             () = self.in_flight.given_up() => return,
         };
-        self.land(flight, &outcome, Instant::now(), SystemTime::now());
+        let left = self.land(flight, &outcome, Instant::now(), SystemTime::now());
+        self.spool(left).await;
         self.shipper.cast(ShipperMsg::BatchDone);
     }
 
@@ -198,10 +222,11 @@ impl<B: Batch> ShipQueue<B> {
         self.adapter.clone().close(limit).await;
     }
 
-    /// Counts what will not be shipped any more. Safe to call twice; nothing can wait here afterwards.
+    /// Spools, or counts as lost, what this process will not ship any more. May block on the disk. Safe to call twice; nothing can wait here afterwards.
     pub(crate) fn settle(&self) {
         let left_over = self.outbox.close();
-        self.lose(Fate::LostAtShutdown, &left_over);
+        let spooled = self.write_to_spool(&left_over);
+        self.lose(Fate::LostAtShutdown, left_over.get(spooled..).unwrap_or_default());
     }
 
     /// Counts the fate of items; those that the host has dropped have theirs already.

@@ -102,6 +102,7 @@ impl<B: Batch> Shipper<B> {
         match message {
             ShipperMsg::Flush => {
                 state.is_flushing = true;
+                state.queue.look_for_spooled(Instant::now());
                 state.set_flush_timer(&myself);
             }
             ShipperMsg::Reloaded => state.set_flush_timer(&myself),
@@ -122,14 +123,14 @@ impl<B: Batch> Shipper<B> {
 impl<B: Batch> State<B> {
     fn send_next(&mut self, myself: &ActorRef<ShipperMsg>) {
         let is_flushing = self.is_flushing || !self.waiting.is_empty();
-        match self.queue.next_step(is_flushing, Instant::now()) {
+        let queue = self.queue.clone();
+        match queue.next_step(is_flushing, Instant::now()) {
             Step::NotDue => {}
             Step::Idle => self.nothing_waits(),
             Step::Wait(until) => self.try_again(until, myself),
-            Step::Send(flight) => {
-                let queue = self.queue.clone();
-                tokio::spawn(async move { queue.send(flight).await });
-            }
+            Step::Send(flight) => drop(tokio::spawn(async move { queue.send(flight).await })),
+            Step::Spool(flight) => drop(tokio::spawn(async move { queue.spool_instead(flight).await })),
+            Step::SendSpooled(place) => drop(tokio::spawn(async move { queue.send_spooled(place).await })),
         }
     }
 

@@ -70,7 +70,7 @@ fn local(_: &Config) -> Result<Adapters, StartError> {
 #[cfg(feature = "grpc")]
 fn grpc(config: &Config) -> Result<Adapters, StartError> {
     use crate::shipping::grpc::GrpcAdapter;
-    use crate::shipping::grpc::settings::{ApiKey, GrpcSettings};
+    use crate::shipping::grpc::settings::{ApiKey, GrpcSettings, ProxySettings};
 
     let server = config.server_url();
     let settings = GrpcSettings {
@@ -81,30 +81,27 @@ fn grpc(config: &Config) -> Result<Adapters, StartError> {
         connect_timeout: config.connect_timeout(),
         send_timeout: config.send_timeout(),
         max_message_bytes: config.max_message_bytes(),
-        tls: tls(config)?,
+        compression: config.compression(),
+        socket: server.unix_socket().map(ToOwned::to_owned),
+        proxy: ProxySettings { https: config.https_proxy().to_owned(), no: config.no_proxy().to_owned() },
+        tls: tls(config),
     };
     let adapter = GrpcAdapter::new(settings).map_err(|error| StartError::Shipper(error.to_string()))?;
     Ok(Adapters { traces: BoxedAdapter::new(adapter.clone()), errors: BoxedAdapter::new(adapter) })
 }
 
 #[cfg(feature = "grpc")]
-fn tls(config: &Config) -> Result<crate::shipping::grpc::settings::TlsSettings, StartError> {
-    use crate::shipping::grpc::settings::{ClientCertificate, TlsSettings};
+fn tls(config: &Config) -> crate::shipping::grpc::settings::TlsSettings {
+    use crate::shipping::grpc::settings::{ClientCertificate, Pem, TlsSettings};
 
-    let read = |key: &str, path: Option<&std::path::Path>| {
-        let read = |path: &std::path::Path| {
-            std::fs::read(path).map_err(|error| StartError::Shipper(format!("{key} = {}: {error}", path.display())))
-        };
-        path.map(read).transpose()
-    };
-    let certificate = read("client_cert_file", config.client_cert_file())?;
-    let key = read("client_key_file", config.client_key_file())?;
-    Ok(TlsSettings {
-        ca: read("ca_file", config.ca_file())?,
+    let pem = |path: Option<&std::path::Path>| path.map(|path| Pem::File(path.to_owned()));
+    let client = pem(config.client_cert_file()).zip(pem(config.client_key_file()));
+    TlsSettings {
+        ca: pem(config.ca_file()),
         // The configuration has made sure that both are given or none.
-        client: certificate.zip(key).map(|(certificate, key)| ClientCertificate { certificate, key }),
+        client: client.map(|(certificate, key)| ClientCertificate { certificate, key }),
         server_name: config.tls_server_name().map(str::to_owned),
-    })
+    }
 }
 
 #[cfg(not(feature = "grpc"))]

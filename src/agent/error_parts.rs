@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::start::at_least_one;
+use super::start::{at_least_one, spooling};
 use super::{FlameOn, Inner};
 use crate::actors::ship_queue::{QueueSettings, ShipQueue};
 use crate::config::Config;
@@ -38,7 +38,7 @@ impl ErrorParts {
         let limits = live_limits(config);
         let finishing = Finishing::new(adapter, finish(config, counters.clone(), limits.clone()));
         let queue = ShipQueue::new(origin.clone(), BoxedAdapter::new(finishing), queue_settings(config)).with_bell();
-        let queue = Arc::new(queue);
+        let queue = Arc::new(spooling(config, queue));
         let pushed = queue.clone();
         let core = ErrorCore::new(ErrorCoreParts {
             counters: counters.clone(),

@@ -24,6 +24,7 @@ use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
+use crate::shipping::batch::Batch;
 use crate::shipping::outbox::OutboxLimits;
 use crate::shipping::trace::{Origin, TraceBatch};
 
@@ -97,7 +98,10 @@ impl Made {
         let origin = origin(config);
         Self {
             errors: ErrorParts::new(config, &core.counters, &origin, adapters.errors),
-            traces: Arc::new(ShipQueue::new(origin.clone(), adapters.traces, trace_queue_settings(config))),
+            traces: Arc::new(spooling(
+                config,
+                ShipQueue::new(origin.clone(), adapters.traces, trace_queue_settings(config)),
+            )),
             origin,
             core,
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
@@ -175,6 +179,14 @@ fn dedupe_window(config: &Config) -> Duration {
 
 pub(super) fn at_least_one(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// With the spool, where one is configured.
+pub(super) fn spooling<B: Batch>(config: &Config, queue: ShipQueue<B>) -> ShipQueue<B> {
+    match config.spool_dir() {
+        Some(dir) => queue.spooling(dir.to_owned(), config.spool_max_bytes()),
+        None => queue,
+    }
 }
 
 fn trace_queue_settings(config: &Config) -> QueueSettings {

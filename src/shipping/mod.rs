@@ -17,4 +17,5 @@ pub(crate) mod memory;
 pub(crate) mod outbox;
 pub(crate) mod retry;
 pub(crate) mod ship_error;
+pub(crate) mod spool;
 pub(crate) mod trace;

@@ -14,8 +14,8 @@ use crate::shipping::outbox::Queued;
 use crate::shipping::ship_error::Part;
 
 impl<B: Batch> ShipQueue<B> {
-    /// Counts what the outcome settles, puts back what is to be tried again, and plans the next try.
-    pub(super) fn land(&self, mut flight: Flight<B>, outcome: &Outcome, now: Instant, clock: SystemTime) {
+    /// Counts what the outcome settles and plans the next try. What is to be tried again stays in the flight.
+    pub(super) fn land(&self, mut flight: Flight<B>, outcome: &Outcome, now: Instant, clock: SystemTime) -> Flight<B> {
         let thinned = flight.items.iter().filter(|queued| queued.item.is_thinned_to_fit()).count();
         let (accepted, left) = self.settle_parts(&mut flight, outcome);
         if accepted > 0 {
@@ -27,7 +27,7 @@ impl<B: Batch> ShipQueue<B> {
         self.plan(outcome, accepted > 0, now);
         let lost = self.settle_rest(&mut flight, left, outcome, now);
         self.tell(outcome, lost, flight.items.len());
-        // The drop puts back what is left in it.
+        flight
     }
 
     /// Settles the items that the destination has answered for; says how many it took, and gives the others.
@@ -52,7 +52,7 @@ impl<B: Batch> ShipQueue<B> {
         (accepted, items.collect())
     }
 
-    fn note_contact(&self, outcome: &Outcome, clock: SystemTime) {
+    pub(super) fn note_contact(&self, outcome: &Outcome, clock: SystemTime) {
         let has_answered = match outcome {
             Outcome::Accepted => true,
             Outcome::Failed(error) => error.is_rejected() || error.is_denied() || !error.is_retryable(),
@@ -73,7 +73,7 @@ impl<B: Batch> ShipQueue<B> {
     }
 
     /// Plans the next try. A batch of which a part was taken has made progress: its rest goes at once.
-    fn plan(&self, outcome: &Outcome, has_progress: bool, now: Instant) {
+    pub(super) fn plan(&self, outcome: &Outcome, has_progress: bool, now: Instant) {
         let mut retrying = self.retrying();
         let super::Retrying { retry, dice } = &mut *retrying;
         match outcome.retry() {
@@ -105,7 +105,7 @@ impl<B: Batch> ShipQueue<B> {
     }
 
     /// One line a minute in the host's log while something is wrong; a key that is not accepted is told once.
-    fn tell(&self, outcome: &Outcome, lost: usize, again: usize) {
+    pub(super) fn tell(&self, outcome: &Outcome, lost: usize, again: usize) {
         if matches!(outcome, Outcome::Accepted) {
             return self.was_denied.store(false, Ordering::Relaxed);
         }

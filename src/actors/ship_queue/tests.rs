@@ -49,6 +49,14 @@ impl Rig {
         change: impl FnOnce(&mut QueueSettings),
         script: impl Fn(u32) -> Result<(), ShipError> + Send + Sync + 'static,
     ) -> Self {
+        Self::spooling(None, change, script).await
+    }
+
+    async fn spooling(
+        spool: Option<&std::path::Path>,
+        change: impl FnOnce(&mut QueueSettings),
+        script: impl Fn(u32) -> Result<(), ShipError> + Send + Sync + 'static,
+    ) -> Self {
         let inner = ScriptedInner { script: Box::new(script), calls: Mutex::default(), started: Instant::now() };
         let adapter = Scripted(Arc::new(inner));
         let mut settings = queue_settings();
@@ -57,7 +65,11 @@ impl Rig {
         let origin = Arc::new(Origin { service: name.clone(), environment: name.clone(), release: name });
         let contained = Contained::here(BoxedAdapter::new(adapter.clone()));
         let dice = SmallRng::seed_from_u64(7);
-        let queue = Arc::new(ShipQueue::with(origin, contained, settings, RetryPolicy::DEFAULT, dice));
+        let queue = ShipQueue::with(origin, contained, settings, RetryPolicy::DEFAULT, dice);
+        let queue = Arc::new(match spool {
+            Some(dir) => queue.spooling(dir.to_owned(), 1 << 20),
+            None => queue,
+        });
         let actor = Shipper::start_link(queue.clone(), parent().await).await.unwrap();
         queue.shipper.set(Some(actor.clone()));
         Self { queue, adapter, actor, next: 0 }
@@ -248,4 +260,62 @@ async fn every_item_has_one_fate_whatever_happens() {
     let stats = rig.stats();
     assert_eq!((stats.produced, stats.waiting), (600, 0));
     assert!(stats.sent > 50 && stats.rejected > 0 && stats.evicted > 0, "{stats:#?}");
+}
+
+/// Each trace that the adapter took, by its number.
+fn taken(rig: &Rig) -> Vec<String> {
+    let calls = rig.adapter.0.calls.lock().unwrap();
+    calls.last().unwrap().1.iter().map(|trace| trace.id().to_string()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_sent_goes_to_disk_and_is_sent_from_there_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let recovers = Instant::now() + MINUTE * 20;
+    let script = move |_| if Instant::now() < recovers { Err(down()) } else { Ok(()) };
+    let mut rig = Rig::spooling(Some(dir.path()), |_| (), script).await;
+    for _ in 0..10 {
+        rig.push(3);
+        rig.pass(MINUTE).await;
+        rig.stats();
+    }
+    let stats = rig.stats();
+    assert_eq!((stats.spooled, stats.waiting, stats.spool.waiting, stats.lost()), (30, 0, 30, 0));
+    rig.pass(MINUTE * 20).await;
+    let stats = rig.stats();
+    assert_eq!((stats.spool.sent, stats.spool.waiting, stats.sent), (30, 0, 0));
+    assert_eq!(taken(&rig), (28..=30).map(|n| trace(n).id().to_string()).collect::<Vec<_>>());
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_at_the_end_is_sent_by_the_next_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut rig = Rig::spooling(Some(dir.path()), |_| (), |_| Err(down())).await;
+    rig.push(4);
+    rig.actor.kill_and_wait(None).await.unwrap();
+    rig.queue.settle();
+    let stats = rig.stats();
+    assert_eq!((stats.spooled, stats.lost(), stats.waiting), (4, 0, 0));
+    let next = Rig::spooling(Some(dir.path()), |_| (), |_| Ok(())).await;
+    next.pass(MINUTE).await;
+    assert_eq!((next.stats().spool.sent, next.stats().produced), (4, 0));
+    assert_eq!(taken(&next), (1..=4).map(|n| trace(n).id().to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_spooled_batch_that_was_taken_in_part_the_rest_follows() {
+    let dir = tempfile::tempdir().unwrap();
+    let part = |items, is_accepted| Part { items, is_accepted };
+    let script = move |call| match call {
+        1 => Err(down()),
+        2 => Err(down().after(vec![part(2, true), part(1, false)])),
+        _ => Ok(()),
+    };
+    let mut rig = Rig::spooling(Some(dir.path()), |_| (), script).await;
+    rig.push(5);
+    rig.pass(MINUTE * 3).await;
+    let stats = rig.stats().spool;
+    assert_eq!((stats.sent, stats.rejected, stats.waiting), (4, 1, 0));
+    assert_eq!(rig.sizes(), [5, 5, 2]);
 }

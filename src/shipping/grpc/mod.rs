@@ -3,8 +3,12 @@
 mod body;
 mod codec;
 mod connection;
+mod dial;
 mod endpoint;
 mod errors;
+#[cfg(all(test, feature = "__server"))]
+pub(crate) mod faults;
+mod http2;
 mod quiet;
 #[cfg(feature = "__server")]
 #[doc(hidden)]
@@ -13,12 +17,14 @@ pub(crate) mod settings;
 mod status;
 #[cfg(all(test, feature = "__server"))]
 mod tests;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
+use tonic::codec::CompressionEncoding;
 
 use self::body::Piece;
 use self::connection::Connection;
@@ -27,6 +33,7 @@ use super::adapter::{ShipContext, ShipperAdapter};
 use super::ship_error::{Part, ShipError};
 use super::trace::TraceBatch;
 use crate::encode::proto::flame_on::IngestResponse;
+use crate::model::config::Compression;
 
 /// Ships to a FlameOn server. Clones share the connection.
 #[derive(Debug, Clone)]
@@ -100,6 +107,19 @@ impl GrpcAdapter {
     async fn send<A: Answer>(&self, request: Bytes, deadline: Instant) -> Result<(), ShipError> {
         let time_left = deadline.saturating_duration_since(Instant::now());
         self.0.call::<A>(A::PATH, request, time_left).await?.verdict()
+    }
+}
+
+/// What tonic calls a compression, where it was compiled in.
+fn compression(chosen: Compression) -> Result<Option<CompressionEncoding>, GrpcSetupError> {
+    match chosen {
+        Compression::None => Ok(None),
+        #[cfg(feature = "gzip")]
+        Compression::Gzip => Ok(Some(CompressionEncoding::Gzip)),
+        #[cfg(feature = "zstd")]
+        Compression::Zstd => Ok(Some(CompressionEncoding::Zstd)),
+        #[cfg(not(all(feature = "gzip", feature = "zstd")))]
+        other => Err(GrpcSetupError::NoCompression { name: other.as_str() }),
     }
 }
 

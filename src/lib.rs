@@ -18,7 +18,8 @@
 //! - [`Config::builder`] and [`FlameOn::start`] give a [`FlameOnGuard`], which owns the agent; [`FlameOn`] is a handle.
 //! - `FlameOn::layer` traces a tower HTTP service (feature `tower`, with `axum` for matched paths).
 //! - [`Collector::unit`] and [`Collector::event`] trace anything else; the [`Scope`] they return is what runs.
-//! - [`frame!`], [`in_frame`], [`FrameExt::in_frame`] and [`call_named`] add detail.
+//! - [`frame!`], [`in_frame`], [`FrameExt::in_frame`] and [`call_named`] add detail;
+//!   `tracing_layer` takes it from the spans of `tracing` (feature `tracing`).
 //! - [`ShipperAdapter`] sends traces elsewhere, [`EventHandler`] decides what is traced, [`FlameOn::stats`] tells what
 //!   happened and what was dropped.
 //!
@@ -87,6 +88,8 @@ pub use integrations::ractor;
 #[cfg(feature = "ractor")]
 pub use integrations::ractor::{Call, CallError, call, call_labelled};
 pub use integrations::socket::{SocketEvent, SocketReporter};
+#[cfg(feature = "tracing")]
+pub use integrations::tracing_layer::{TracingLayer, tracing_layer};
 #[cfg(feature = "tower")]
 pub use integrations::unit_layer::{UnitLayer, UnitService};
 pub use model::config::{
@@ -133,12 +136,12 @@ pub mod __server {
 pub mod __vectors;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
-#[path = "vectors_labels.rs"]
-pub mod __vectors_labels;
-#[cfg(any(test, feature = "testing"))]
-#[doc(hidden)]
 #[path = "vectors_errors.rs"]
 pub mod __vectors_errors;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+#[path = "vectors_labels.rs"]
+pub mod __vectors_labels;
 
 /// Not public: what `benches/compare` drives.
 #[cfg(feature = "testing")]

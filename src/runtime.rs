@@ -104,7 +104,9 @@ pub(crate) fn start(
     let (ready, is_ready) = sync_channel(1);
     let main = move || {
         enter(&threads);
-        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, errors.as_deref(), finishing_threads, make, inlets, &ready)));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            run(&threads, errors.as_deref(), finishing_threads, make, inlets, &ready)
+        }));
         core.shut(Shut::NotRunning);
         close(errors.as_deref());
         threads.leave();

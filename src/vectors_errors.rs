@@ -78,7 +78,7 @@ pub fn duplicates(window_ms: u64, errors: &[(u64, u64)]) -> Vec<bool> {
 #[must_use]
 pub fn kind_of(report: &Report<'_>, trace_id: TraceId, error_type: Option<&str>, frame: &str) -> u64 {
     static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-    let of_report = kind::of_parts(report, error_type, Some(trace_id), &*HASHER);
+    let of_report = kind::of_parts(report, error_type, Some(trace_id), &HASHER);
     // The vectors name frames that are not in this program.
     HASHER.hash_one((of_report.0, frame))
 }

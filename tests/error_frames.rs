@@ -41,7 +41,6 @@ fn the_first_frame_is_the_one_that_captured() {
     assert!(frames.iter().any(|frame| !frame.in_app), "the test harness is not ours");
 }
 
-
 #[test]
 fn source_lines_are_read_when_they_are_asked_for() {
     let _alone = alone();
@@ -53,7 +52,6 @@ fn source_lines_are_read_when_they_are_asked_for() {
     assert_eq!((first.pre_context.len(), first.post_context.len()), (5, 5));
 }
 
-
 #[test]
 fn the_configuration_says_which_frames_are_the_applications() {
     let _alone = alone();
@@ -62,7 +60,6 @@ fn the_configuration_says_which_frames_are_the_applications() {
     let event = agent.errors_blocking().remove(0);
     assert!(!event.exceptions[0].frames[0].in_app);
 }
-
 
 #[test]
 fn an_anyhow_error_tells_where_it_was_made_if_it_knows() {

@@ -40,7 +40,10 @@ fn the_last_event_leaves_before_the_process_aborts() {
     let [file] = &files[..] else { panic!("{files:?}") };
     let text = std::fs::read_to_string(file).unwrap();
     let event: serde_json::Value = serde_json::from_str(text.trim_end()).unwrap();
-    assert_eq!((event["message"].as_str(), event["handled"].as_bool()), (Some("the last words, token=[REDACTED]"), Some(false)));
+    assert_eq!(
+        (event["message"].as_str(), event["handled"].as_bool()),
+        (Some("the last words, token=[REDACTED]"), Some(false))
+    );
     assert_eq!((event["severity"].as_str(), event["user"]["id"].as_str()), (Some("fatal"), Some("7")));
     let frames = event["exceptions"][0]["frames"].as_array().unwrap();
     assert!(frames[0]["function"].as_str().unwrap().contains("panic_abort::main"), "{frames:?}");

@@ -55,7 +55,8 @@ fn a_panic_of_a_spawned_task_carries_all_that_its_task_knew() {
         flame_on::set_tag("a", 1);
         assert!(tokio::spawn(child.with_error_context()).await.unwrap_err().is_panic());
     };
-    runtime().block_on(agent.unit("shop.batch", || "nightly").run(agent.in_context(|| parent.with_new_error_context())));
+    runtime()
+        .block_on(agent.unit("shop.batch", || "nightly").run(agent.in_context(|| parent.with_new_error_context())));
     let trace = agent.traces_blocking().remove(0);
     let event = only(&agent, before, 1);
     assert_eq!(event.message, "no stock for token=[REDACTED]");
@@ -75,7 +76,16 @@ fn a_panic_of_a_spawned_task_carries_all_that_its_task_knew() {
 fn a_panicking_request_is_one_event_and_unwinds_on() {
     let _alone = alone();
     let (agent, before) = (TestAgent::start().unwrap(), PREVIOUS.load(Ordering::Relaxed));
-    let app = Router::new().route("/users/{id}", get(|| async { if true { panic!("boom") } })).layer(agent.layer());
+    let app = Router::new()
+        .route(
+            "/users/{id}",
+            get(|| async {
+                if true {
+                    panic!("boom")
+                }
+            }),
+        )
+        .layer(agent.layer());
     let request = Request::get("/users/7?password=secret").body(Body::empty()).unwrap();
     let caught = runtime().block_on(AssertUnwindSafe(app.oneshot(request)).catch_unwind());
     assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"boom"));

@@ -7,7 +7,9 @@ use std::time::SystemTime;
 use prost::Message as _;
 
 use super::proto::flame_on as wire;
-use crate::model::error_event::{Breadcrumb, ErrorEvent, EventOrigin, Exception, RequestContext, Severity, StackFrame, User};
+use crate::model::error_event::{
+    Breadcrumb, ErrorEvent, EventOrigin, Exception, RequestContext, Severity, StackFrame, User,
+};
 use crate::model::ids::EventId;
 
 /// What the server knows Rust services by.
@@ -22,7 +24,8 @@ pub(crate) fn encode(event: &ErrorEvent) -> Vec<u8> {
 /// and headers. `None` when it is still too large then. The flag says whether something was left out.
 pub(crate) fn encode_within(event: &ErrorEvent, max_bytes: usize) -> Option<(Vec<u8>, bool)> {
     let mut message = to_wire(event);
-    let steps: [fn(&mut wire::ErrorEvent); 4] = [|_| {}, without_source, |event| event.breadcrumbs.clear(), without_contexts];
+    let steps: [fn(&mut wire::ErrorEvent); 4] =
+        [|_| {}, without_source, |event| event.breadcrumbs.clear(), without_contexts];
     for (taken, step) in steps.into_iter().enumerate() {
         step(&mut message);
         if message.encoded_len() <= max_bytes {
@@ -248,9 +251,11 @@ pub(crate) mod tests {
         };
         let exception = |value: &str, frames| Exception { type_name: "E".into(), value: value.into(), frames };
         event.exceptions = vec![exception("boom", vec![frame]), exception("cause", vec![])];
-        event.request = Some(RequestContext::new("GET", "/users/7").route("/users/{id}").header("a", "b").remote_addr("::1"));
+        event.request =
+            Some(RequestContext::new("GET", "/users/7").route("/users/{id}").header("a", "b").remote_addr("::1"));
         event.user = Some(User::id("7").email("a@b").username("ann").ip_address("::1"));
-        let crumb = Breadcrumb::at(at(5), "cart".into(), "added".into()).data("sku", 7).level(Severity::Warning).kind("http");
+        let crumb =
+            Breadcrumb::at(at(5), "cart".into(), "added".into()).data("sku", 7).level(Severity::Warning).kind("http");
         event.breadcrumbs = vec![crumb];
         event.tags.insert("tag".into(), "1".into());
         event.contexts.insert("context".into(), "{}".into());
@@ -261,11 +266,11 @@ pub(crate) mod tests {
     fn what_was_encoded_is_read_again() {
         let event = full(1);
         assert_eq!(decode(&encode(&event)), Some(event.clone()));
-        let empty = ErrorEvent::new(EventId::from_random(2), at(0), &EventOrigin {
-            environment: "".into(),
-            service: "".into(),
-            release: "".into(),
-        });
+        let empty = ErrorEvent::new(
+            EventId::from_random(2),
+            at(0),
+            &EventOrigin { environment: "".into(), service: "".into(), release: "".into() },
+        );
         assert_eq!(decode(&encode(&empty)), Some(empty));
         assert_eq!(decode(b"garbage"), None);
         assert_eq!(decode(b""), None);

@@ -171,11 +171,7 @@ impl TaskContext {
         Self::with(context, surroundings, None)
     }
 
-    fn with(
-        context: ErrorContext,
-        surroundings: Option<Arc<dyn Surroundings>>,
-        trace_id: Option<TraceId>,
-    ) -> Slot {
+    fn with(context: ErrorContext, surroundings: Option<Arc<dyn Surroundings>>, trace_id: Option<TraceId>) -> Slot {
         Arc::new(Self {
             context: Mutex::new(context),
             dedupe: Mutex::new(ErrorDedupe::new()),
@@ -314,7 +310,7 @@ fn replace(slot: Option<Slot>) -> Option<Slot> {
 }
 
 /// As [`configure`], without counting where there is no context.
-#[cfg_attr(not(feature = "log"), allow(dead_code, reason = "its users are behind features"))]
+#[cfg_attr(not(any(feature = "log", feature = "tracing")), allow(dead_code, reason = "its users are behind features"))]
 pub(crate) fn configure_quietly(change: impl FnOnce(&mut ErrorContext)) {
     if is_any_capturing()
         && let Some(slot) = current()

@@ -87,7 +87,8 @@ impl Sources {
         let text = self.0.entry(frame.abs_path.clone()).or_insert_with(|| read(&frame.abs_path));
         let Some(text) = text else { return };
         let from = index.saturating_sub(CONTEXT_LINES);
-        let lines: Vec<String> = text.lines().skip(from).take(index - from + 1 + CONTEXT_LINES).map(shortened).collect();
+        let lines: Vec<String> =
+            text.lines().skip(from).take(index - from + 1 + CONTEXT_LINES).map(shortened).collect();
         let Some((before, rest)) = lines.split_at_checked(index - from) else { return };
         if let [line, after @ ..] = rest {
             frame.context_line.clone_from(line);

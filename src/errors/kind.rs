@@ -60,9 +60,7 @@ mod tests {
     #[test]
     fn what_makes_a_kind_tells_errors_apart_and_nothing_else_does() {
         let hasher = RandomState::new();
-        let kind = |change: fn(Report<'static>) -> Report<'static>| {
-            of(&change(Report::message("boom")), None, &hasher)
-        };
+        let kind = |change: fn(Report<'static>) -> Report<'static>| of(&change(Report::message("boom")), None, &hasher);
         let plain = kind(|report| report);
         let same: [fn(Report<'static>) -> Report<'static>; 4] = [
             |report| report.tag("a", 1),

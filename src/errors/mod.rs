@@ -20,7 +20,7 @@ pub(crate) mod context;
 pub(crate) mod core;
 pub(crate) mod finish;
 pub(crate) mod kind;
-#[cfg_attr(not(feature = "log"), allow(dead_code, reason = "its users are behind features"))]
+#[cfg_attr(not(any(feature = "log", feature = "tracing")), allow(dead_code, reason = "its users are behind features"))]
 pub(crate) mod logger;
 pub(crate) mod panic_hook;
 pub(crate) mod parse;

@@ -192,6 +192,9 @@ impl<'e> Report<'e> {
 /// Without what it is about, which may be secret.
 impl fmt::Debug for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report").field("location", &self.location).field("severity", &self.severity).finish_non_exhaustive()
+        f.debug_struct("Report")
+            .field("location", &self.location)
+            .field("severity", &self.severity)
+            .finish_non_exhaustive()
     }
 }

@@ -7,8 +7,8 @@ use pin_project_lite::pin_project;
 
 use super::context::{self, Slot};
 use super::core::is_any_capturing;
-use crate::capture::current::current_trace_id;
 use crate::FlameOn;
+use crate::capture::current::current_trace_id;
 
 /// Gives a future an error context of its own, for `tokio::spawn`.
 pub trait ErrorContextExt: Sized {
@@ -94,4 +94,3 @@ impl<F> std::fmt::Debug for WithErrorContext<F> {
         f.debug_struct("WithErrorContext").field("has_context", &self.slot.is_some()).finish_non_exhaustive()
     }
 }
-

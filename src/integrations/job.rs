@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Display;
 
-use serde::Serialize;
 use crate::errors::context::{Surroundings, default_keys};
 use crate::errors::report::Report;
 use crate::errors::reporter::{Reported, Reporter};
 use crate::model::error_event::ErrorEvent;
 use crate::model::redact::json;
 use crate::{EventId, FlameOn};
+use serde::Serialize;
 
 /// The route of jobs of an unnamed queue.
 const JOB_ROUTE: &str = "oban.job";

@@ -12,7 +12,9 @@ pub(crate) mod log;
 #[cfg(feature = "ractor")]
 pub mod ractor;
 pub(crate) mod socket;
-#[cfg_attr(not(test), allow(dead_code, reason = "called by the layer of the feature `tracing`"))]
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing_layer;
+#[cfg(any(test, feature = "tracing"))]
 pub(crate) mod tracing_records;
 #[cfg(feature = "tower")]
 pub(crate) mod unit_layer;

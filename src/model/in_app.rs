@@ -17,15 +17,16 @@ const FOREIGN_PATHS: [&str; 6] =
     ["/.cargo/registry/", "/cargo/registry/", "/.cargo/git/", "/rustc/", "/rustlib/", "/vendor/"];
 
 /// Crates that are nobody's own, for frames whose file is not known; and the agent.
-const FOREIGN_CRATES: [&str; 8] =
-    ["std", "core", "alloc", "test", "tokio", "backtrace", "flame_on", "__rustc"];
+const FOREIGN_CRATES: [&str; 8] = ["std", "core", "alloc", "test", "tokio", "backtrace", "flame_on", "__rustc"];
 
 impl InAppRules {
     /// Whether `frame` is the user's own code: as the configuration says, else by where its file is. A frame without
     /// a file is if its crate is none of the usual foreign ones.
     pub(crate) fn is_in_app(&self, frame: &StackFrame) -> bool {
         let begins = |start: &String| {
-            begins_path(&frame.module, start) || begins_path(&frame.function, start) || frame.abs_path.starts_with(start)
+            begins_path(&frame.module, start)
+                || begins_path(&frame.function, start)
+                || frame.abs_path.starts_with(start)
                 || frame.file.starts_with(start)
         };
         if self.exclude.iter().any(begins) {
@@ -97,7 +98,8 @@ mod tests {
 
     #[test]
     fn the_configuration_wins_and_exclusions_win_over_inclusions() {
-        let rules = InAppRules { include: vec!["dep".into()], exclude: vec!["dep::wire".into(), "/home/ann/gen".into()] };
+        let rules =
+            InAppRules { include: vec!["dep".into()], exclude: vec!["dep::wire".into(), "/home/ann/gen".into()] };
         assert!(rules.is_in_app(&frame("dep::x", "/home/ann/.cargo/registry/src/dep/lib.rs")));
         assert!(!rules.is_in_app(&frame("dep::wire::x", "/home/ann/dep/src/wire.rs")));
         assert!(!rules.is_in_app(&frame("shop::x", "/home/ann/gen/x.rs")));

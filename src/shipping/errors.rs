@@ -54,7 +54,6 @@ impl QueuedError {
         let Data { event, backtrace, finished } = &*self.0;
         finished.get_or_init(|| finish(event, backtrace.as_ref())).as_ref()
     }
-
 }
 
 /// What a spooled event begins with: whether it is finished, so that the host is asked once.
@@ -219,7 +218,10 @@ mod tests {
         items.iter().for_each(|item| drop(item.finished(&finish).cloned()));
         let part = |items, is_accepted| Part { items, is_accepted };
         let settled = with_dropped(&[part(2, true), part(1, false)], &items);
-        assert_eq!(settled.iter().map(|part| (part.items, part.is_accepted)).collect::<Vec<_>>(), [(3, true), (1, false)]);
+        assert_eq!(
+            settled.iter().map(|part| (part.items, part.is_accepted)).collect::<Vec<_>>(),
+            [(3, true), (1, false)]
+        );
     }
 
     #[tokio::test]

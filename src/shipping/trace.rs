@@ -267,5 +267,5 @@ fn unix_nanos(time: SystemTime) -> i64 {
 }
 
 fn name_of<'a>(profile: &'a Profile, node: &ProfileNode) -> Option<&'a str> {
-    profile.frames.get(usize::try_from(node.frame).ok()?).map(|name| &**name)
+    profile.frames.get(usize::try_from(node.frame).ok()?).map(|frame| &*frame.name)
 }

@@ -38,7 +38,10 @@ fn the_whole_chain_is_told_from_the_captured_error_to_its_root_cause() {
             ("std::io::error::Error", "timed out"),
         ]
     );
-    assert_eq!((event.message.as_str(), event.handled, event.severity), ("the order is not paid", true, Severity::Error));
+    assert_eq!(
+        (event.message.as_str(), event.handled, event.severity),
+        ("the order is not paid", true, Severity::Error)
+    );
     assert!(event.exceptions[1..].iter().all(|exception| exception.frames.is_empty()));
 }
 

@@ -31,7 +31,8 @@ async fn two_agents_do_not_mix() {
             })
             .await;
     }
-    let messages = |events: Vec<flame_on::ErrorEvent>| events.into_iter().map(|event| event.message).collect::<Vec<_>>();
+    let messages =
+        |events: Vec<flame_on::ErrorEvent>| events.into_iter().map(|event| event.message).collect::<Vec<_>>();
     assert_eq!(messages(one.errors().await), ["one"]);
     assert_eq!(messages(two.errors().await), ["two"]);
 }

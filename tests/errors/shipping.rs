@@ -58,7 +58,8 @@ fn before_send_sees_what_is_redacted() {
 #[test]
 fn batches_go_to_the_hosts_adapter_in_order_and_below_their_size() {
     let kept = Kept::default();
-    let agent = TestAgent::with(|config| config.service("shop").max_error_batch_size(3).error_shipper(kept.clone())).unwrap();
+    let agent =
+        TestAgent::with(|config| config.service("shop").max_error_batch_size(3).error_shipper(kept.clone())).unwrap();
     capture(&agent, 8);
     agent.flush_blocking(Duration::from_secs(30));
     let batches = kept.0.lock().unwrap().clone();
@@ -83,8 +84,8 @@ fn a_full_buffer_drops_the_oldest_and_counts_it() {
             std::future::pending().await
         }
     }
-    let agent =
-        TestAgent::with(|config| config.max_error_batch_size(1).max_error_buffer_size(10).error_shipper(Stuck)).unwrap();
+    let agent = TestAgent::with(|config| config.max_error_batch_size(1).max_error_buffer_size(10).error_shipper(Stuck))
+        .unwrap();
     capture(&agent, 100);
     let queue = agent.stats().error_queue;
     assert_eq!(queue.produced, 100);

@@ -53,7 +53,8 @@ fn number(case: &Value, name: &str) -> Option<i64> {
 
 fn can_be_said(case: &Value) -> bool {
     let is_text = !case["message"].is_object() || text(&case["message"]).is_some();
-    let limits = number(case, "max_string_length").unwrap_or(1) >= 1 && number(case, "max_breadcrumbs").unwrap_or(0) >= 0;
+    let limits =
+        number(case, "max_string_length").unwrap_or(1) >= 1 && number(case, "max_breadcrumbs").unwrap_or(0) >= 0;
     is_text && limits && !case["expected"].is_null()
 }
 
@@ -67,7 +68,8 @@ fn text(term: &Value) -> Option<String> {
         "str" | "int" | "float" => Some(term["v"].as_str()?.to_owned()),
         "atom" => Some(if is_nil(term) { String::new() } else { term["v"].as_str()?.to_owned() }),
         "list" => {
-            let codes = term["v"].as_array()?.iter().map(|code| code["v"].as_str()?.parse().ok().and_then(char::from_u32));
+            let codes =
+                term["v"].as_array()?.iter().map(|code| code["v"].as_str()?.parse().ok().and_then(char::from_u32));
             codes.collect()
         }
         _ => None,
@@ -93,7 +95,9 @@ fn to_json(term: &Value) -> Value {
             || term["v"].clone(),
             Value::from,
         ),
-        Some("float") => term["v"].as_str().and_then(|digits| digits.parse::<f64>().ok()).map_or(Value::Null, Value::from),
+        Some("float") => {
+            term["v"].as_str().and_then(|digits| digits.parse::<f64>().ok()).map_or(Value::Null, Value::from)
+        }
         Some("atom") if term["v"] == "true" || term["v"] == "false" => Value::from(term["v"] == "true"),
         Some("atom") if is_nil(term) => Value::Null,
         _ => term["v"].clone(),
@@ -208,7 +212,9 @@ fn say(case: &Value) {
     for op in case["ops"].as_array().into_iter().flatten() {
         match op[0].as_str() {
             Some("set_user") => flame_on::set_user(Some(user(&op[1]))),
-            Some("set_tags") => pairs(&op[1]).into_iter().for_each(|(key, value)| flame_on::set_tag(key, text(value).unwrap())),
+            Some("set_tags") => {
+                pairs(&op[1]).into_iter().for_each(|(key, value)| flame_on::set_tag(key, text(value).unwrap()))
+            }
             Some("set_context") => flame_on::set_context(text(&op[1]).unwrap(), to_json(&op[2])),
             Some("add_breadcrumb") => flame_on::add_breadcrumb(breadcrumb(&op[1])),
             // What runs in a trace has its id; here it is given.
@@ -258,7 +264,8 @@ struct Term<'a>(&'a Value);
 
 impl serde::Serialize for Term<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let number = self.0["v"].as_str().filter(|_| self.0["t"] == "int").and_then(|digits| digits.parse::<i128>().ok());
+        let number =
+            self.0["v"].as_str().filter(|_| self.0["t"] == "int").and_then(|digits| digits.parse::<i128>().ok());
         match number {
             Some(number) => serializer.serialize_i128(number),
             None => to_json(self.0).serialize(serializer),
@@ -345,7 +352,10 @@ fn numbers(pairs: &Value) -> Value {
         text.parse::<f64>().ok().filter(|_| is_float).map(Value::from)
     };
     let pairs = pairs.as_object().into_iter().flatten();
-    pairs.map(|(key, value)| (key.clone(), number(value).unwrap_or_else(|| value.clone()))).collect::<Map<_, _>>().into()
+    pairs
+        .map(|(key, value)| (key.clone(), number(value).unwrap_or_else(|| value.clone())))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 fn expected(case: &Value) -> Value {
@@ -367,7 +377,9 @@ fn expected(case: &Value) -> Value {
         for op in case["ops"].as_array().into_iter().flatten() {
             match (op[0].as_str(), name) {
                 (Some("set_tags"), "tags") => {
-                    all.extend(pairs(&op[1]).into_iter().map(|(key, value)| (key.clone(), shown(&key, value, &secret))));
+                    all.extend(
+                        pairs(&op[1]).into_iter().map(|(key, value)| (key.clone(), shown(&key, value, &secret))),
+                    );
                 }
                 (Some("set_context"), "contexts") => {
                     let key = text(&op[1]).unwrap();
@@ -383,7 +395,11 @@ fn expected(case: &Value) -> Value {
         } else {
             // Cut by the original.
             let pairs = expected[name].as_array().cloned().unwrap_or_default();
-            expected[name] = pairs.into_iter().map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].clone())).collect::<Map<_, _>>().into();
+            expected[name] = pairs
+                .into_iter()
+                .map(|pair| (pair[0].as_str().unwrap().to_owned(), pair[1].clone()))
+                .collect::<Map<_, _>>()
+                .into();
         }
         expected[name] = numbers(&expected[name]);
     }
@@ -398,7 +414,8 @@ fn expected(case: &Value) -> Value {
         let headers = headers(term).into_iter().map(|(key, value)| json!([key, shown_text(&key, value, &secret)]));
         expected["request"]["headers"] = headers.collect();
     }
-    let exceptions = expected["exceptions"].as_array().into_iter().flatten().map(|exception| exception["value"].clone());
+    let exceptions =
+        expected["exceptions"].as_array().into_iter().flatten().map(|exception| exception["value"].clone());
     expected["exceptions"] = exceptions.collect();
     expected
 }
@@ -446,9 +463,12 @@ fn kind(event: &Value) -> u64 {
         Some(_) => Report::message(value),
         None => Report::message(text_of("message")),
     };
-    let report = report.severity(severity(text_of("severity"))).handled(event["handled"] == true).route(text_of("route"));
-    let report = event["fingerprint"].as_array().into_iter().flatten().fold(report, |report, part| {
-        report.fingerprint([part.as_str().unwrap_or_default()])
-    });
+    let report =
+        report.severity(severity(text_of("severity"))).handled(event["handled"] == true).route(text_of("route"));
+    let report = event["fingerprint"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .fold(report, |report, part| report.fingerprint([part.as_str().unwrap_or_default()]));
     flame_on::__vectors_errors::kind_of(&report, trace_id, event["type"].as_str(), &event["frame"].to_string())
 }

@@ -88,7 +88,7 @@ impl FinalizeJob {
     fn build(mut self) -> Trace {
         let header = &self.trace.header;
         let root = format!("{} {}", header.capture.event_name(), self.trace.identifier());
-        let profile = self.tree.into_profile(&root, |frame| self.names.name(frame));
+        let profile = self.tree.into_profile(&root, |frame| self.names.named(frame));
         let profile = filter(&profile, Some(self.function_length_threshold));
         debug_assert_eq!(profile.total(), self.duration);
         let mut memory = self.memory;

@@ -9,8 +9,8 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::{TracedBody, errors};
 use super::request_info::starts_with;
+use super::{TracedBody, errors};
 use crate::Scope;
 use crate::capture::recorder::Leave;
 use crate::errors::reporter::Reporter;

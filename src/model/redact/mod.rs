@@ -10,8 +10,8 @@ pub(crate) mod event;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod scan;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 pub(crate) mod tokens;
 pub(crate) mod url;
-#[cfg(test)]
-mod tests;

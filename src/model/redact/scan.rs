@@ -95,9 +95,9 @@ pub(super) fn user_info(text: &str, at: usize) -> Option<Range<usize>> {
 /// Behind the letters before a quote: `b"…"`, `r"…"`, `br"…"`.
 pub(super) fn skip_literal_prefix(text: &str, at: usize) -> usize {
     let rest = text.get(at..).unwrap_or_default();
-    let prefix = ["br", "b", "r"].into_iter().find(|prefix| {
-        rest.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['"', '\'']))
-    });
+    let prefix = ["br", "b", "r"]
+        .into_iter()
+        .find(|prefix| rest.strip_prefix(prefix).is_some_and(|rest| rest.starts_with(['"', '\''])));
     at + prefix.map_or(0, str::len)
 }
 
@@ -176,6 +176,6 @@ impl Quote {
 
     /// Whether the mark behind so many backslashes is this text's own: in `"a\\"` it is, in `"a\"b"` it is not.
     fn closes_after(self, slashes: usize) -> bool {
-        if self.slashes == 0 { slashes % 2 == 0 } else { slashes == self.slashes }
+        if self.slashes == 0 { slashes.is_multiple_of(2) } else { slashes == self.slashes }
     }
 }

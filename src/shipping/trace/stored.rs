@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use prost::Message as _;
 
 use super::{Origin, Trace, TraceParts, unix_nanos};
+use crate::model::frame::Source;
 use crate::model::ids::TraceId;
 use crate::model::profile::{NO_PARENT, Profile, ProfileNode};
 use crate::model::time::Nanos;
@@ -41,11 +42,17 @@ struct StoredTrace {
     node_frames: Vec<u32>,
     #[prost(uint64, repeated, tag = "13")]
     node_own_ns: Vec<u64>,
+    /// Where each frame stands in the source; empty where that is not known.
+    #[prost(string, repeated, tag = "14")]
+    frame_files: Vec<String>,
+    #[prost(uint32, repeated, tag = "15")]
+    frame_lines: Vec<u32>,
 }
 
 pub(super) fn write(trace: &Trace) -> Vec<u8> {
     let parts = &trace.0.parts;
     let nodes = &parts.profile.nodes;
+    let sources = || parts.profile.frames.iter().map(|frame| frame.source.as_ref());
     let stored = StoredTrace {
         id: parts.id.bits().to_be_bytes().to_vec(),
         event_name: parts.event_name.to_string(),
@@ -56,7 +63,11 @@ pub(super) fn write(trace: &Trace) -> Vec<u8> {
         release: parts.origin.release.to_string(),
         truncated: parts.truncated,
         thinned: parts.thinned,
-        frames: parts.profile.frames.iter().map(ToString::to_string).collect(),
+        frames: parts.profile.frames.iter().map(|frame| frame.name.to_string()).collect(),
+        frame_files: sources()
+            .map(|source| source.map_or_else(String::new, |source| source.file.to_string()))
+            .collect(),
+        frame_lines: sources().map(|source| source.map_or(0, |source| source.line)).collect(),
         node_parents: nodes.iter().map(|node| node.parent).collect(),
         node_frames: nodes.iter().map(|node| node.frame).collect(),
         node_own_ns: nodes.iter().map(|node| node.own.0).collect(),
@@ -67,7 +78,11 @@ pub(super) fn write(trace: &Trace) -> Vec<u8> {
 pub(super) fn read(bytes: &[u8]) -> Option<Trace> {
     let stored = StoredTrace::decode(bytes).ok()?;
     let id = u128::from_be_bytes(stored.id.try_into().ok()?);
-    let profile = profile(&stored.frames, &stored.node_parents, &stored.node_frames, &stored.node_own_ns)?;
+    let mut profile = profile(&stored.frames, &stored.node_parents, &stored.node_frames, &stored.node_own_ns)?;
+    let sources = stored.frame_files.into_iter().zip(stored.frame_lines);
+    for (frame, (file, line)) in profile.frames.iter_mut().zip(sources).filter(|(_, (file, _))| !file.is_empty()) {
+        frame.source = Some(Source { file: file.into(), line });
+    }
     let nanos = u64::try_from(stored.captured_at_unix_ns).ok()?;
     Some(Trace::new(TraceParts {
         id: TraceId::from_random(id),

@@ -85,9 +85,7 @@ impl FinishedTree {
                 tree.add_own(leaf, Nanos(own_nanos + u64::from(chain % 7)));
             }
         }
-        Self(
-            tree.into_profile("shop.batch nightly", |frame| format!("shop::stock::Warehouse::step_{}", frame.0).into()),
-        )
+        Self(tree.into_profile("shop.batch nightly", |frame| format!("shop::stock::Warehouse::step_{}", frame.0)))
     }
 
     /// The uncompressed pprof bytes of what the filter leaves at its lowest threshold.

@@ -50,7 +50,7 @@ pub type Sample = (String, u64);
 pub fn fold(root_label: &str, events: &[(Event<'_>, u64)]) -> Vec<Sample> {
     let mut names = Names::new();
     let finished = preemption::fold(events, &mut names);
-    let profile = finished.tree.into_profile(root_label, |frame| names.name(frame).into());
+    let profile = finished.tree.into_profile(root_label, |frame| names.name(frame));
     assert_eq!(profile.total(), finished.duration, "own times sum to the duration");
     samples_of(&profile, 0)
 }
@@ -90,7 +90,7 @@ fn profile_of<'a, F: Iterator<Item = &'a str>>(root: &str, samples: impl Iterato
         let node = frames.fold(NodeId::ROOT, |node, frame| tree.child(node, names.id(frame)));
         tree.add_own(node, time);
     }
-    tree.into_profile(root, |frame| names.name(frame).into())
+    tree.into_profile(root, |frame| names.name(frame))
 }
 
 /// The paths with time of their own, without their first `roots` frames.
@@ -102,7 +102,7 @@ fn samples_of(profile: &Profile, roots: usize) -> Vec<Sample> {
 fn path_of(profile: &Profile, node: &ProfileNode, roots: usize) -> String {
     let nodes = std::iter::successors(Some(node), |node| profile.nodes.get(to_index(node.parent)));
     let mut names: Vec<&str> =
-        nodes.filter_map(|node| profile.frames.get(to_index(node.frame))).map(|n| &**n).collect();
+        nodes.filter_map(|node| profile.frames.get(to_index(node.frame))).map(|frame| &*frame.name).collect();
     names.reverse();
     names.get(roots..).unwrap_or_default().join(";")
 }

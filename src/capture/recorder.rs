@@ -3,9 +3,14 @@
 //! A recorder has exactly one owner: the scope while its work rests, the thread-local while it runs. So it
 //! writes without locks or read-modify-writes; only handing a full chunk over touches shared queues.
 
+#[cfg(feature = "tracing")]
+mod spans;
+
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+#[cfg(feature = "tracing")]
+use self::spans::Spans;
 use super::chunk::{CHUNK_EVENTS, ChunkRef};
 use super::clock::Clock;
 use super::native::fork;
@@ -80,6 +85,8 @@ pub(crate) struct Recorder {
     poll: u32,
     /// Frames open in this poll.
     depth: u32,
+    #[cfg(feature = "tracing")]
+    spans: Spans,
     /// No frame is recorded until the next poll, because a chunk was missing.
     starved: bool,
     /// Events that may still be recorded before only In and Out are.
@@ -106,6 +113,8 @@ impl Recorder {
             chunks: 1,
             poll: 0,
             depth: 0,
+            #[cfg(feature = "tracing")]
+            spans: Spans::default(),
             starved: false,
             events_left: u32::try_from(rules.limits.max_events).unwrap_or(u32::MAX),
             is_degraded: false,
@@ -153,6 +162,8 @@ impl Recorder {
         self.poll = self.poll.wrapping_add(1);
         self.depth = 0;
         self.starved = false;
+        #[cfg(feature = "tracing")]
+        self.spans.clear();
     }
 
     /// Opens a frame.

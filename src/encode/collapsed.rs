@@ -47,8 +47,8 @@ impl Path {
         if parent_end.is_some() {
             self.text.push(';');
         }
-        let name = node.and_then(|node| profile.frames.get(to_index(node.frame)));
-        self.text.extend(name.iter().flat_map(|name| name.chars()).map(replace_separators));
+        let frame = node.and_then(|node| profile.frames.get(to_index(node.frame)));
+        self.text.extend(frame.iter().flat_map(|frame| frame.name.chars()).map(replace_separators));
         self.ends.push(self.text.len());
         &self.text
     }

@@ -9,7 +9,7 @@ mod stack_bytes;
 #[allow(clippy::unwrap_used)]
 mod tests;
 
-use self::names::Names;
+use self::names::{Function, Names};
 use self::stack_bytes::StackBytes;
 use super::micros::own_micros;
 use super::protobuf::{MAX_VARINT, bytes_len, number_len, put_bytes, put_header, put_number, put_varint, varint_len};
@@ -39,11 +39,14 @@ mod field {
     pub(super) const LOCATION_ID: u8 = 1;
     pub(super) const LOCATION_LINE: u8 = 4;
     pub(super) const LINE_FUNCTION_ID: u8 = 1;
+    pub(super) const LINE_LINE: u8 = 2;
 
     /// `Function`.
     pub(super) const FUNCTION_ID: u8 = 1;
     pub(super) const FUNCTION_NAME: u8 = 2;
     pub(super) const FUNCTION_SYSTEM_NAME: u8 = 3;
+    pub(super) const FUNCTION_FILENAME: u8 = 4;
+    pub(super) const FUNCTION_START_LINE: u8 = 5;
 }
 
 /// What a profile says beside its samples.
@@ -65,6 +68,7 @@ pub(crate) fn encode(profile: &Profile, meta: &ProfileMeta<'_>) -> Vec<u8> {
     let mut out = Vec::with_capacity(encoded_size_hint(profile, meta));
     put_sample_types(&mut out);
     put_samples(&mut out, profile, &micros, &mut names);
+    names.add_sources();
     let comments = names.add_comments(meta.comments);
     put_locations(&mut out, &names);
     put_functions(&mut out, &names);
@@ -81,11 +85,15 @@ pub(crate) fn encode(profile: &Profile, meta: &ProfileMeta<'_>) -> Vec<u8> {
 pub(crate) fn encoded_size_hint(profile: &Profile, meta: &ProfileMeta<'_>) -> usize {
     // Tag and length of a message, and what is in each field of a location and a function.
     const FRAME: usize = 2 * (1 + MAX_VARINT_32) + 5 * (1 + MAX_VARINT_32) + 2;
+    // The file's index, and the line in both.
+    const SOURCE: usize = 3 * (1 + MAX_VARINT_32);
     const MAX_VARINT_32: usize = 5;
     const FIXED: usize = 128;
-    let strings = profile.frames.iter().map(|name| name.len()).chain(meta.comments.iter().map(String::len));
-    let strings: usize = strings.map(|length| bytes_len(length) + MAX_VARINT_32).sum();
-    FIXED + strings + profile.frames.len() * FRAME + samples_size_hint(profile)
+    let names = profile.frames.iter().map(|frame| &*frame.name);
+    let strings = names.chain(profile.files()).chain(meta.comments.iter().map(String::as_str));
+    let strings: usize = strings.map(|string| bytes_len(string.len()) + MAX_VARINT_32).sum();
+    let sources = profile.frames.iter().filter(|frame| frame.source.is_some()).count();
+    FIXED + strings + profile.frames.len() * FRAME + sources * SOURCE + samples_size_hint(profile)
 }
 
 fn samples_size_hint(profile: &Profile) -> usize {
@@ -150,21 +158,27 @@ fn mark_ancestors(profile: &Profile, micros: &[u64]) -> Vec<bool> {
 }
 
 fn put_locations(out: &mut Vec<u8>, names: &Names<'_>) {
-    for (id, _) in names.functions() {
-        let line_len = number_len(id);
+    for (id, function) in names.functions() {
+        let line = u64::from(function.line);
+        let line_len = number_len(id) + number_len(line);
         put_header(out, field::LOCATION, number_len(id) + bytes_len(line_len));
         put_number(out, field::LOCATION_ID, id);
         put_header(out, field::LOCATION_LINE, line_len);
         put_number(out, field::LINE_FUNCTION_ID, id);
+        put_number(out, field::LINE_LINE, line);
     }
 }
 
 fn put_functions(out: &mut Vec<u8>, names: &Names<'_>) {
-    for (id, name) in names.functions() {
-        put_header(out, field::FUNCTION, number_len(id) + 2 * number_len(name));
+    for (id, Function { name, file, line, .. }) in names.functions() {
+        let line = u64::from(line);
+        let source_len = number_len(file) + number_len(line);
+        put_header(out, field::FUNCTION, number_len(id) + 2 * number_len(name) + source_len);
         put_number(out, field::FUNCTION_ID, id);
         put_number(out, field::FUNCTION_NAME, name);
         put_number(out, field::FUNCTION_SYSTEM_NAME, name);
+        put_number(out, field::FUNCTION_FILENAME, file);
+        put_number(out, field::FUNCTION_START_LINE, line);
     }
 }
 

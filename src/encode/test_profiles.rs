@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::model::call_tree::{CallTree, NodeId};
-use crate::model::frame::FrameId;
+use crate::model::frame::{FrameId, NamedFrame, Source};
 use crate::model::profile::Profile;
 use crate::model::time::Nanos;
 
@@ -21,8 +21,15 @@ pub(super) fn profiles() -> impl Strategy<Value = Profile> {
             let node = frames.into_iter().fold(NodeId::ROOT, |node, frame| tree.child(node, FrameId(frame)));
             tree.add_own(node, Nanos(time));
         }
-        tree.into_profile(&name(root), |frame| name(frame.0).into())
+        tree.into_profile(&name(root), |frame| named(frame.0))
     })
+}
+
+/// Every third frame knows its source; some files are called like a frame, a string of the format, or a comment.
+fn named(frame: u32) -> NamedFrame {
+    let file = if frame < 100 { name(frame % 12) } else { format!("src/file_{}.rs", frame % 7) };
+    let source = (frame % 3 == 0 && !file.is_empty()).then(|| Source { file: file.into(), line: frame * 10 });
+    NamedFrame { source, ..name(frame).into() }
 }
 
 fn name(frame: u32) -> String {

@@ -1,7 +1,7 @@
 //! From a trace's events to its call tree: who owns which span of time.
 //!
 //! ```text
-//!            Call, Return, ReturnTo, Leave
+//!          Call, Return, ReturnTo, Leave, Pause
 //!             ┌───┐
 //!             │   ▼      Out: SLEEP under the sites left pending
 //!  start ──► Running ──────────────────────────────► Waiting
@@ -150,8 +150,12 @@ impl Fold {
             TraceEvent::Return { depth } => self.close_to(depth),
             TraceEvent::ReturnTo(frame) => self.return_to(frame),
             TraceEvent::Leave { depth } => self.leave(depth),
+            TraceEvent::Pause { depth } => self.pause(depth),
             TraceEvent::Abandon(frame) => self.sites.abandon(frame),
-            TraceEvent::In => self.resume(),
+            TraceEvent::In => {
+                self.sites.begin_poll();
+                self.resume();
+            }
             TraceEvent::Out => self.sleep(),
             TraceEvent::OutPeer => self.wait_for_peer(),
             TraceEvent::CallOpen(id) => self.calls.open(id, self.now),
@@ -289,6 +293,14 @@ impl Fold {
         let index = usize::try_from(depth).unwrap_or(usize::MAX);
         if let Some(open) = self.stack.get(index) {
             self.sites.leave(&self.tree, open.node, open.frame);
+        }
+        self.close_to(depth);
+    }
+
+    fn pause(&mut self, depth: u32) {
+        let index = usize::try_from(depth).unwrap_or(usize::MAX);
+        if let Some(open) = self.stack.get(index) {
+            self.sites.pause(&self.tree, open.node, open.frame);
         }
         self.close_to(depth);
     }

@@ -1,7 +1,8 @@
 //! A finished trace's tree, ready to be filtered and encoded.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 
+use super::frame::NamedFrame;
 use super::time::Nanos;
 
 /// Where [`ProfileNode::parent`] of the root points.
@@ -11,8 +12,8 @@ pub(crate) const NO_PARENT: u32 = u32::MAX;
 /// node's subtree is contiguous (pre-order), so every pass over it is a plain loop.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Profile {
-    /// Distinct names; [`ProfileNode::frame`] indexes it.
-    pub(crate) frames: Vec<Arc<str>>,
+    /// Frames of distinct names; [`ProfileNode::frame`] indexes it.
+    pub(crate) frames: Vec<NamedFrame>,
     /// The nodes in pre-order. No two siblings have the same frame.
     pub(crate) nodes: Vec<ProfileNode>,
 }
@@ -34,8 +35,14 @@ impl Profile {
     pub(crate) fn bytes(&self) -> usize {
         /// The two counters before an `Arc`'s content.
         const ARC_HEADER: usize = 2 * size_of::<usize>();
-        let names: usize = self.frames.iter().map(|name| name.len() + ARC_HEADER).sum();
-        names + self.frames.capacity() * size_of::<Arc<str>>() + self.nodes.capacity() * size_of::<ProfileNode>()
+        let names = self.frames.iter().map(|frame| &*frame.name);
+        let texts: usize = names.chain(self.files()).map(|text| text.len() + ARC_HEADER).sum();
+        texts + self.frames.capacity() * size_of::<NamedFrame>() + self.nodes.capacity() * size_of::<ProfileNode>()
+    }
+
+    /// The distinct files that the frames are from.
+    pub(crate) fn files(&self) -> HashSet<&str> {
+        self.frames.iter().filter_map(|frame| frame.source.as_ref()).map(|source| &*source.file).collect()
     }
 
     /// The sum of all own times: the trace's duration.

@@ -28,7 +28,13 @@ pub(crate) enum TraceEvent {
         /// How many frames stay open.
         depth: u32,
     },
-    /// A pending future was dropped: the task no longer waits under its frame.
+    /// As `Return`, of a span, which is exited whether it is done or waits. If the poll ends pending, its path is
+    /// where the task waits, unless it is entered again or an `Abandon` comes first.
+    Pause {
+        /// How many frames stay open.
+        depth: u32,
+    },
+    /// A pending future was dropped, or a span closed: the task no longer waits under its frame.
     Abandon(FrameId),
     /// From a source that knows only the name returned to (`None` = unknown).
     ReturnTo(Option<FrameId>),
@@ -78,6 +84,7 @@ impl TraceEvent {
             Self::CallClosed(id) => (11, 0, id),
             Self::Starved => (12, 0, 0),
             Self::End(reason) => (13, 0, reason as u32),
+            Self::Pause { depth } => (14, depth, 0),
         };
         u64::from(kind << DEPTH_BITS | (depth & DEPTH_MASK)) << 32 | u64::from(id)
     }
@@ -102,6 +109,7 @@ impl TraceEvent {
             11 => Self::CallClosed(id),
             12 => Self::Starved,
             13 => Self::End(EndReason::from_number(id)?),
+            14 => Self::Pause { depth },
             _ => return None,
         })
     }
@@ -129,6 +137,7 @@ mod tests {
             TraceEvent::Call(FrameId(u32::MAX)),
             TraceEvent::Return { depth: DEPTH_MASK },
             TraceEvent::Leave { depth: 3 },
+            TraceEvent::Pause { depth: 4 },
             TraceEvent::Abandon(FrameId(7)),
             TraceEvent::ReturnTo(None),
             TraceEvent::ReturnTo(Some(FrameId(0))),

@@ -31,6 +31,7 @@ class Sent:
     began: float
     ended: float
     log: str
+    error_ids: list[str]
 
 
 def run(**settings: str) -> Sent:
@@ -45,5 +46,12 @@ def run(**settings: str) -> Sent:
         raise AssertionError(f"the sender ended with {ended.returncode}: {ended.stderr}")
     said = json.loads(ended.stdout)
     return Sent(
-        said["traces"], said["shipped"], said["lost"], ended.returncode == LOST, began, time.time(), ended.stderr
+        said["traces"],
+        said["shipped"],
+        said["lost"],
+        ended.returncode == LOST,
+        began,
+        time.time(),
+        ended.stderr,
+        said["error_ids"],
     )

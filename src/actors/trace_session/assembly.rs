@@ -13,7 +13,7 @@ use crate::capture::trace::SharedTrace;
 use crate::model::config::Limits;
 use crate::model::counters::Count;
 use crate::model::fold::{Fold, FoldLimits};
-use crate::model::frame::FrameId;
+use crate::model::frame::{FrameId, NamedFrame};
 use crate::model::time::Nanos;
 use crate::model::trace_event::{EndReason, TraceEvent};
 use crate::safety::budget::Reservation;
@@ -193,11 +193,11 @@ impl OwnNames {
         FrameId(FrameId::FIRST_OWN + index)
     }
 
-    /// The name of `frame`, in this table or in the process's.
-    pub(super) fn name(&self, frame: FrameId) -> Arc<str> {
-        let Some(index) = frame.0.checked_sub(FrameId::FIRST_OWN) else { return NAMES.name(frame) };
+    /// What a reader sees of `frame`, in this table or in the process's.
+    pub(super) fn named(&self, frame: FrameId) -> NamedFrame {
+        let Some(index) = frame.0.checked_sub(FrameId::FIRST_OWN) else { return NAMES.frame(frame) };
         let name = usize::try_from(index).ok().and_then(|index| self.names.get(index));
-        name.cloned().unwrap_or_else(|| NAMES.name(FrameId::OTHER))
+        name.map_or_else(|| NAMES.frame(FrameId::OTHER), |name| name.clone().into())
     }
 }
 
@@ -212,9 +212,9 @@ mod tests {
         let distinct = (1..).take_while(|n| names.frame(format!("CALL db {n}").into()) != FrameId::OTHER).count();
         assert!((10_000..100_000).contains(&distinct), "{distinct}");
         assert_eq!(names.frame("CALL db 0".into()), first);
-        assert_eq!(&*names.name(first), "CALL db 0");
+        assert_eq!(&*names.named(first).name, "CALL db 0");
         assert!(names.bytes <= MAX_LABEL_BYTES);
         let new = names.frame("CALL db new".into());
-        assert_eq!(&*names.name(new), "(other)");
+        assert_eq!(&*names.named(new).name, "(other)");
     }
 }

@@ -15,6 +15,7 @@ use crate::model::time::Nanos;
 use crate::model::trace_event::EndReason;
 use crate::safety::budget::Reservation;
 use crate::safety::dedupe::Claim;
+use crate::shipping::batch::Item as _;
 use crate::shipping::trace::{Origin, Trace, TraceParts};
 
 /// Time for waiting and finishing together. A tree of `max_stacks` nodes takes some 20 ms, so whatever needs
@@ -71,7 +72,7 @@ pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
         Ok(finished) => match finished.and_then(|mut finished| finished.0.take()) {
             Some(finished) => {
                 trace.settle_elsewhere();
-                parts.outbox.push(finished);
+                parts.traces.push(finished);
             }
             None => trace.settle(Count::FinalizeFailed),
         },
@@ -87,7 +88,7 @@ impl FinalizeJob {
     fn build(mut self) -> Trace {
         let header = &self.trace.header;
         let root = format!("{} {}", header.capture.event_name(), self.trace.identifier());
-        let profile = self.tree.into_profile(&root, |frame| self.names.name(frame));
+        let profile = self.tree.into_profile(&root, |frame| self.names.named(frame));
         let profile = filter(&profile, Some(self.function_length_threshold));
         debug_assert_eq!(profile.total(), self.duration);
         let mut memory = self.memory;

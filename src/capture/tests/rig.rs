@@ -155,12 +155,12 @@ impl Session {
     pub(super) fn finish(self) -> Own {
         let finished = self.fold_all();
         let duration = finished.duration;
-        let profile = finished.tree.into_profile("root", |frame| NAMES.name(frame));
+        let profile = finished.tree.into_profile("root", |frame| NAMES.frame(frame));
         assert_eq!(profile.total(), duration, "own times sum to the duration");
         let mut paths: Vec<String> = Vec::new();
         let mut own = Own::new();
         for node in &profile.nodes {
-            let name = &profile.frames[node.frame as usize];
+            let name = &profile.frames[node.frame as usize].name;
             let path = match paths.get(node.parent as usize) {
                 None => String::new(),
                 Some(parent) if parent.is_empty() => name.to_string(),

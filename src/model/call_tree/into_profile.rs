@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{CallTree, NONE, to_index};
-use crate::model::frame::FrameId;
+use crate::model::frame::{FrameId, NamedFrame};
 use crate::model::frame_hash::IdMap;
 use crate::model::profile::{NO_PARENT, Profile, ProfileNode};
 use crate::model::time::Nanos;
@@ -12,9 +12,13 @@ use crate::model::time::Nanos;
 impl CallTree {
     /// The tree with names. Siblings with equal names become one, and so do their equal descendants; what has no
     /// time in its whole subtree is left out, except the root. Siblings stand in the order they first ran in.
-    /// `resolve` is asked once for each frame.
-    pub(crate) fn into_profile(self, root_name: &str, resolve: impl FnMut(FrameId) -> Arc<str>) -> Profile {
-        let mut names = Names::new(root_name, resolve);
+    /// `resolve` is asked once for each frame. Of frames with equal names, the first source that is known stays.
+    pub(crate) fn into_profile<N: Into<NamedFrame>>(
+        self,
+        root_name: &str,
+        mut resolve: impl FnMut(FrameId) -> N,
+    ) -> Profile {
+        let mut names = Names::new(root_name, |frame| resolve(frame).into());
         let mut nodes: Vec<_> = self.nodes.iter().map(|node| Named::new(node.parent, node.own)).collect();
         for (named, node) in nodes.iter_mut().zip(&self.nodes).skip(1) {
             named.name = names.index_of(node.frame);
@@ -31,18 +35,18 @@ impl CallTree {
 /// The distinct names, and which frame has which.
 struct Names<R> {
     resolve: R,
-    distinct: Vec<Arc<str>>,
+    distinct: Vec<NamedFrame>,
     by_name: HashMap<Arc<str>, u32>,
     by_frame: IdMap<FrameId, u32>,
     has_synonyms: bool,
 }
 
-impl<R: FnMut(FrameId) -> Arc<str>> Names<R> {
+impl<R: FnMut(FrameId) -> NamedFrame> Names<R> {
     fn new(root_name: &str, resolve: R) -> Self {
         let root: Arc<str> = root_name.into();
         Self {
             resolve,
-            distinct: vec![root.clone()],
+            distinct: vec![root.clone().into()],
             by_name: HashMap::from([(root, 0)]),
             by_frame: IdMap::default(),
             has_synonyms: false,
@@ -53,24 +57,32 @@ impl<R: FnMut(FrameId) -> Arc<str>> Names<R> {
         if let Some(index) = self.by_frame.get(&frame) {
             return *index;
         }
-        let name = (self.resolve)(frame);
-        let index = match self.by_name.get(&name) {
+        let named = (self.resolve)(frame);
+        let index = match self.by_name.get(&named.name) {
             Some(index) => {
                 self.has_synonyms = true;
-                *index
+                let index = *index;
+                self.add_source(index, named);
+                index
             }
-            None => self.add(name),
+            None => self.add(named),
         };
         self.by_frame.insert(frame, index);
         index
     }
 
-    fn add(&mut self, name: Arc<str>) -> u32 {
+    fn add(&mut self, named: NamedFrame) -> u32 {
         // There are no more names than nodes, and those are counted in 32 bits.
         let index = u32::try_from(self.distinct.len()).unwrap_or(NONE);
-        self.distinct.push(name.clone());
-        self.by_name.insert(name, index);
+        self.by_name.insert(named.name.clone(), index);
+        self.distinct.push(named);
         index
+    }
+
+    fn add_source(&mut self, index: u32, named: NamedFrame) {
+        if let Some(known) = self.distinct.get_mut(to_index(index)) {
+            known.source = known.source.take().or(named.source);
+        }
     }
 }
 

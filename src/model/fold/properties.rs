@@ -66,9 +66,9 @@ fn fold_all(limits: FoldLimits, logs_every_sleep: bool, inputs: &[Input], end: u
 }
 
 fn own_times(finished: Finished) -> Vec<(u32, String, u64)> {
-    let profile = finished.tree.into_profile("root", |frame| frame.0.to_string().into());
+    let profile = finished.tree.into_profile("root", |frame| frame.0.to_string());
     let nodes = profile.nodes.iter();
-    nodes.map(|node| (node.parent, profile.frames[node.frame as usize].to_string(), node.own.0)).collect()
+    nodes.map(|node| (node.parent, profile.frames[node.frame as usize].name.to_string(), node.own.0)).collect()
 }
 
 /// How long the task waited for anything but its client.
@@ -114,7 +114,7 @@ proptest! {
         let finished = fold_all(FoldLimits { max_stacks, max_depth }, logs_every_sleep, &inputs, end);
         prop_assert_eq!(finished.duration, Nanos(expected));
         prop_assert!(finished.tree.node_count() <= max_stacks);
-        let profile = finished.tree.into_profile("root", |frame| frame.0.to_string().into());
+        let profile = finished.tree.into_profile("root", |frame| frame.0.to_string());
         prop_assert_eq!(profile.total(), Nanos(expected));
     }
 

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::model::profile::ProfileNode;
 use crate::model::time::Nanos;
+use crate::shipping::batch::Batch as _;
+use crate::shipping::trace::TraceParts;
 use crate::shipping::trace::tests::{batch, parts, trace};
-use crate::shipping::trace::{Batch as _, TraceParts};
 
 const NO_BOUND: u64 = 1 << 30;
 
@@ -190,7 +190,7 @@ async fn a_profile_larger_than_the_budget_is_refused_for_good() {
     let mut big = parts(1);
     big.profile.frames.extend((0..2_000).map(|number: u64| {
         let noise = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Arc::from(format!("{noise:016x}"))
+        format!("{noise:016x}").into()
     }));
     big.profile.nodes.extend((4..2_004).map(|frame| ProfileNode { parent: 0, frame, own: Nanos(1_000) }));
     let big = TraceBatch::new(vec![Trace::new(TraceParts { ..big })]);

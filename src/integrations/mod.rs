@@ -14,7 +14,7 @@ pub mod ractor;
 pub(crate) mod socket;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing_layer;
-#[cfg(any(test, feature = "tracing"))]
+#[cfg(feature = "tracing")]
 pub(crate) mod tracing_records;
 #[cfg(feature = "tower")]
 pub(crate) mod unit_layer;

@@ -128,7 +128,7 @@ impl Store {
 
     /// When the errors that are meant occurred.
     pub(crate) fn error_arrivals(&self, filter: &GroupFilter, parts: usize) -> Result<Arrivals, StoreError> {
-        arrivals(&self.reader(), ("errors", "occurred_us"), filter.clause(), (None, None), parts)
+        arrivals(&self.reader(), ("errors", "occurred_us"), filter.clause(), filter.clause(), (None, None), parts)
     }
 
     /// The latest errors of a group.

@@ -81,19 +81,20 @@ impl Arrivals {
     }
 }
 
-/// Counts by time: of `table`, by its column `time`, in `parts` parts of the range, which the rows' own takes the place of
-/// where it is open.
+/// Counts by time: of `table`, by its column `time`, in `parts` parts of the range. Where it is open, the rows of the
+/// wider clause have set it: one that an index answers.
 pub(super) fn arrivals(
     connection: &Connection,
     source: (&str, &str),
     (clause, values): (String, Vec<Value>),
+    (wide, wide_values): (String, Vec<Value>),
     range: (Option<i64>, Option<i64>),
     parts: usize,
 ) -> Result<Arrivals, StoreError> {
     let (table, time) = source;
     let bound = |what: &str| -> Result<Option<i64>, StoreError> {
-        let query = format!("SELECT {what}({time}) FROM {table} WHERE {clause}");
-        Ok(connection.prepare(&query)?.query_row(params_from_iter(&values), |row| row.get(0))?)
+        let query = format!("SELECT {what}({time}) FROM {table} WHERE {wide}");
+        Ok(connection.prepare(&query)?.query_row(params_from_iter(&wide_values), |row| row.get(0))?)
     };
     let from = if range.0.is_some() { range.0 } else { bound("min")? };
     let to = if range.1.is_some() { range.1 } else { bound("max")?.map(|last| last.saturating_add(1)) };

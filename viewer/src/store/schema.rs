@@ -27,7 +27,7 @@ CREATE TABLE traces (
     queue_us INTEGER NOT NULL,
     peer_us INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX traces_by_time ON traces (started_us, duration_us);
+CREATE INDEX traces_by_time ON traces (started_us, duration_us, identifier, trace_id);
 CREATE INDEX traces_by_duration ON traces (duration_us, started_us);
 CREATE INDEX traces_by_endpoint ON traces (event, identifier, started_us, duration_us, release);
 CREATE TABLE profiles (

@@ -153,7 +153,8 @@ impl Store {
     /// When the traces that are meant began.
     pub(crate) fn trace_arrivals(&self, filter: &TraceFilter, parts: usize) -> Result<Arrivals, StoreError> {
         let range = (filter.from_us, filter.to_us);
-        arrivals(&self.reader(), ("traces", "started_us"), filter.clause(), range, parts)
+        let wide = TraceFilter { contains: String::new(), min_us: None, ..filter.clone() };
+        arrivals(&self.reader(), ("traces", "started_us"), filter.clause(), wide.clause(), range, parts)
     }
 
     /// How the durations of the traces that are meant are spread.

@@ -104,7 +104,7 @@ impl FlameOn {
         let Some(inner) = &self.0 else { return Stats::default() };
         let Made { core, traces, .. } = &inner.made;
         Stats {
-            sampled_out: core.sampled_out.sum(),
+            sampled_out: core.dice.sum(),
             active_traces: core.permits.active() as u64,
             capture_bytes: core.budget.used(),
             breaker_open: core.is_shut(Shut::Breaker),

@@ -53,6 +53,9 @@ mod model;
 mod runtime;
 mod safety;
 mod shipping;
+#[cfg(native_capture)]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
+mod symbols;
 #[cfg(feature = "testing")]
 pub mod testing;
 

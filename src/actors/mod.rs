@@ -14,6 +14,7 @@
 //! knows ractor.
 
 pub(crate) mod collector;
+pub(crate) mod finalizer;
 pub(crate) mod in_flight;
 pub(crate) mod log;
 pub(crate) mod memory_watcher;

@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::collector::CollectorMsg;
+use super::finalizer::Finalizer;
 use super::memory_watcher::MemoryWatcherMsg;
 use super::restart::RestartPolicy;
 use super::seq_trace_router::SeqTraceRouterMsg;
@@ -31,8 +30,7 @@ pub(crate) struct Parts {
     pub(crate) has_capture: bool,
     /// Finished traces on their way out.
     pub(crate) traces: Arc<ShipQueue<TraceBatch>>,
-    /// At most `max_concurrent_finalizations` of them.
-    pub(crate) finalizations: Arc<Semaphore>,
+    pub(crate) finalizer: Arc<Finalizer>,
     pub(crate) slots: Slots,
     /// The agent's own threads, whose CPU time is watched.
     pub(crate) threads: Arc<AgentThreads>,

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::Semaphore;
 
+use super::finalizer::Finalizer;
 use super::local_message;
 use super::parts::{Parts, Slots};
 use super::restart::RestartPolicy;
@@ -45,7 +46,7 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
         origin,
         restart_policy: RestartPolicy::DEFAULT,
         has_capture: true,
-        finalizations: Arc::new(Semaphore::new(2)),
+        finalizer: Finalizer::new(Arc::new(Semaphore::new(2))),
         slots: Slots::default(),
         threads: Arc::default(),
     })

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
+use crate::actors::finalizer::Finalizer;
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
 use crate::actors::ship_queue::{QueueSettings, ShipQueue};
@@ -114,7 +115,7 @@ impl Made {
             restart_policy: RestartPolicy { intensity, ..RestartPolicy::DEFAULT },
             has_capture: config.capture(),
             traces: self.traces,
-            finalizations: self.finalizations,
+            finalizer: Finalizer::new(self.finalizations),
             slots: Slots::default(),
             threads: self.threads,
         }

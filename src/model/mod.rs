@@ -16,6 +16,8 @@ pub(crate) mod native;
 pub(crate) mod profile;
 pub(crate) mod queue_stats;
 pub(crate) mod sanitizer;
+#[allow(dead_code, reason = "its users come with the native capture")]
+pub(crate) mod stack;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod trace_event;

@@ -81,16 +81,7 @@ pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
 }
 
 async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Finished> {
-    // `Err` only when the semaphore is closed, which nobody does.
-    let permit = parts.finalizations.clone().acquire_owned().await.ok()?;
-    // `Err`: it panicked, or the runtime is going down.
-    tokio::task::spawn_blocking(move || {
-        // Held by the work itself, so that abandoned work still counts.
-        let _permit = permit;
-        Finished(Some(job.build()))
-    })
-    .await
-    .ok()
+    parts.finalizer.run(job, |job| Finished(Some(job.build()))).await
 }
 
 impl FinalizeJob {

@@ -4,7 +4,7 @@ pub(crate) mod fork;
 #[cfg(native_capture)]
 #[allow(dead_code, reason = "what puts the parts together comes after them")]
 mod modules;
-#[cfg(native_capture)]
+#[cfg(any(native_capture, miri))]
 #[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod registers;
 #[cfg(native_capture)]
@@ -18,3 +18,6 @@ pub(crate) mod ticks;
 #[cfg(native_capture)]
 #[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod unwind;
+#[cfg(any(native_capture, miri))]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
+pub(crate) mod waker;

@@ -110,7 +110,7 @@ fn run(round: u64) -> u64 {
     }
     let stats = next.stats();
     assert_eq!((stats.trace_queue.spool.skipped_files, stats.trace_queue.spool.rejected), (0, 0), "{stats:#?}");
-    drop(next.shutdown_blocking(PATIENCE));
+    next.shutdown_blocking(PATIENCE);
     certain
 }
 

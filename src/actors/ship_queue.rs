@@ -195,8 +195,7 @@ impl<B: Batch> ShipQueue<B> {
     }
 
     fn take_off(&self, items: Vec<Queued<B::Item>>, place: OwnedSemaphorePermit, now: Instant) -> Flight<B> {
-        let flight = Flight::new(items, place, &self.outbox, &self.ledger, now);
-        flight
+        Flight::new(items, place, &self.outbox, &self.ledger, now)
     }
 
     /// Sends one batch and counts what became of it. To be run as a task of its own, so that it survives the actor.

@@ -235,7 +235,7 @@ impl Spool {
                 None => foreign += 1,
             }
         }
-        entries.sort_by(|a, b| a.name.order().cmp(&b.name.order()));
+        entries.sort_by_key(|entry| entry.name.order());
         let ours = entries.iter().filter(|entry| entry.name.kind == self.kind);
         self.counts.waiting.store(ours.map(|entry| entry.name.items).sum(), Ordering::Relaxed);
         self.counts.bytes.store(entries.iter().map(|entry| entry.bytes).sum(), Ordering::Relaxed);

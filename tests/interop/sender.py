@@ -34,10 +34,11 @@ class Sent:
     error_ids: list[str]
 
 
-def run(**settings: str) -> Sent:
-    """Runs it with these settings; `api_key="k"` is `FLAME_ON_API_KEY=k`."""
+def run(environment: dict[str, str] | None = None, **settings: str) -> Sent:
+    """Runs it with these settings; `api_key="k"` is `FLAME_ON_API_KEY=k`. `environment` has full names."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(OWN) and key.lower() not in PROXIES}
     env |= SETTINGS | {f"FLAME_ON_{key.upper()}": str(value) for key, value in settings.items()}
+    env |= environment or {}
     began = time.time()
     ended = subprocess.run(
         [os.environ["INTEROP_SENDER"]], env=env, capture_output=True, text=True, timeout=120, check=False

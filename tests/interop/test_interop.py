@@ -20,6 +20,7 @@ from contract import MESSAGES, SERVICES, described
 from google.protobuf import descriptor_pb2
 from ingest_server import Ingest, IngestServer, Tls, unknown_fields
 from profiles import Decoded, compare, decode
+from proxy import Proxy
 
 TARGET = Path(os.environ["INTEROP_TARGET"])
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
@@ -120,14 +121,12 @@ class PlainText(Case):
         for batch in ingest.batches:
             self.assertEqual(batch.authorization(), [])
 
-    def test_a_batch_that_the_server_could_not_take_is_counted_and_the_others_arrive(self):
+    def test_a_batch_that_the_server_could_not_take_is_sent_again(self):
         server = IngestServer(failures=[grpc.StatusCode.UNAVAILABLE])
         with server as ingest:
             sent = sender.run(server_url=server.address, use_ssl="false", api_key=KEY)
-        # The agent does not try a failed batch again.
-        lost = {trace.trace_id for trace in ingest.refused[0].traces}
-        self.assertEqual((sent.shipped, sent.lost), (len(sent.traces) - len(lost), len(lost)), sent.log)
-        sent.traces = [done for done in sent.traces if done["trace_id"] not in lost]
+        self.assertEqual(len(ingest.refused), 1)
+        self.assert_all_shipped(sent)
         self.assert_received(ingest, sent)
 
     def test_a_refused_key_loses_the_traces_and_says_so(self):
@@ -236,10 +235,16 @@ class OverTls(Case):
             (scratch / name).write_bytes(pem)
         return {name: str(scratch / name) for name in pems}
 
-    def ship(self, server: Pair, client_ca: bytes | None = None, **settings: str) -> tuple[Ingest, sender.Sent]:
+    def ship(
+        self,
+        server: Pair,
+        client_ca: bytes | None = None,
+        environment: dict[str, str] | None = None,
+        **settings: str,
+    ) -> tuple[Ingest, sender.Sent]:
         listening = IngestServer(Tls(server.certificate, server.key, client_ca))
         with listening as ingest:
-            sent = sender.run(server_url=listening.address, api_key=KEY, **settings)
+            sent = sender.run(environment, server_url=listening.address, api_key=KEY, **settings)
         return ingest, sent
 
     def assert_ships(self, *args, **settings) -> None:
@@ -265,6 +270,16 @@ class OverTls(Case):
         other, pem = self.authority.issue(dns("ingest.internal")), self.pem(ca_file=self.authority.certificate)
         self.assert_refuses(other, **pem)
         self.assert_ships(other, tls_server_name="ingest.internal", **pem)
+
+    def test_traces_go_through_a_real_proxy_with_its_password_and_not_past_it(self):
+        server, pem = self.authority.issue(loopback()), self.pem(ca_file=self.authority.certificate)
+        with Proxy(self.scratch("proxy"), "shop:pass") as proxy:
+            self.assert_ships(server, environment={"https_proxy": f"http://shop:pass@{proxy.address}"}, **pem)
+            self.assertIn("CONNECT 127.0.0.1", proxy.log())
+            self.assert_refuses(server, environment={"HTTPS_PROXY": f"http://shop:wrong@{proxy.address}"}, **pem)
+            direct = {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "example.com, 127.0.0.1"}
+            self.assert_ships(server, environment=direct, **pem)
+            self.assert_refuses(server, environment={"HTTPS_PROXY": "http://127.0.0.1:1"}, **pem)
 
     def test_a_server_that_wants_a_certificate_of_its_client_gets_it(self):
         own = self.authority.issue(dns("interop-shop"))

@@ -262,5 +262,6 @@ fn tls_that_is_not_compiled_in_is_refused_at_once() {
 }
 
 mod routes;
+mod throughput;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
 mod tls;

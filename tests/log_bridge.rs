@@ -1,5 +1,7 @@
 //! The `log` crate's records as events and breadcrumbs. A binary of its own, because the logger is the process's.
 
+#![allow(clippy::unwrap_used, reason = "tests")]
+
 use std::sync::Mutex;
 
 use flame_on::testing::TestAgent;

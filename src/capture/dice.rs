@@ -59,7 +59,6 @@ impl RateLimit {
     /// A roll that this limit admits: the one of a hit.
     fn draw_roll(self, random: &mut SmallRng) -> Roll {
         let product = u128::from(random.random::<u64>()) * u128::from(self.0);
-        #[expect(clippy::cast_possible_truncation, reason = "below the limit")]
         Roll((product >> 64) as u64)
     }
 }

@@ -112,12 +112,13 @@ impl DebugInfo {
         }
     }
 
+    #[expect(clippy::arc_with_non_send_sync, reason = "what addr2line takes; it stays on one thread")]
     fn split(&self, load: &SplitDwarfLoad<Reader>) -> Option<Arc<Dwarf<Reader>>> {
-        if let Some(package) = &self.package {
-            if let Ok(Some(dwarf)) = package.find_cu(load.dwo_id, &load.parent) {
-                self.keep_split(&dwarf);
-                return Some(Arc::new(dwarf));
-            }
+        if let Some(package) = &self.package
+            && let Ok(Some(dwarf)) = package.find_cu(load.dwo_id, &load.parent)
+        {
+            self.keep_split(&dwarf);
+            return Some(Arc::new(dwarf));
         }
         let file = ElfFile::open(&split_path(load)?, &self.pages)?;
         let mut dwarf = self::load(&file, true, &mut self.budget.borrow_mut());

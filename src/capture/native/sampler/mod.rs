@@ -8,7 +8,6 @@
 //! TODO: the slots, the handler and the handle that an agent holds; nothing is sampled without them.
 
 #![allow(unsafe_code)]
-#![allow(dead_code, reason = "the parts come before what puts them together")]
 
 mod api;
 

@@ -2,6 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
+    announce_native_capture();
     let descriptors = protox::compile(["flame_on.proto", "profile.proto"], ["proto"])?;
     let has_server = std::env::var_os("CARGO_FEATURE___SERVER").is_some();
     if has_server {
@@ -11,4 +12,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         prost_build::Config::new().compile_fds(descriptors)?;
     }
     Ok(())
+}
+
+/// Sets `native_capture` for the targets that have it, when its feature is on, so that the sources name the condition
+/// once. Miri runs no assembly and has no signals.
+fn announce_native_capture() {
+    println!("cargo::rustc-check-cfg=cfg(native_capture)");
+    let target = |key: &str| std::env::var(format!("CARGO_CFG_{key}")).unwrap_or_default();
+    let has_it = target("TARGET_OS") == "linux" && ["x86_64", "aarch64"].contains(&target("TARGET_ARCH").as_str());
+    let is_asked_for = std::env::var_os("CARGO_FEATURE___NATIVE").is_some();
+    if has_it && is_asked_for && std::env::var_os("CARGO_CFG_MIRI").is_none() {
+        println!("cargo::rustc-cfg=native_capture");
+    }
 }

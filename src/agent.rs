@@ -2,11 +2,12 @@
 
 mod adapter;
 mod collector;
+mod error_parts;
+mod errors;
 mod guard;
 mod registry;
 mod start;
 
-use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -48,6 +49,10 @@ pub struct ShutdownReport {
     pub shipped: u64,
     /// Traces that were lost, for whatever reason; [`FlameOn::stats`] names the reasons.
     pub lost: u64,
+    /// Error events that a shipper accepted.
+    pub errors_shipped: u64,
+    /// Error events that were lost, for whatever reason; [`Stats::error_queue`] names the reasons.
+    pub errors_lost: u64,
     /// Whether everything was done before the limit.
     pub within_deadline: bool,
 }
@@ -103,16 +108,15 @@ impl FlameOn {
     /// What the agent has done, and what it has dropped, by reason.
     pub fn stats(&self) -> Stats {
         let Some(inner) = &self.0 else { return Stats::default() };
-        let Made { core, outbox, in_flight, .. } = &inner.made;
+        let Made { core, traces, errors, .. } = &inner.made;
         Stats {
-            sampled_out: core.sampled_out.sum(),
+            sampled_out: core.dice.sum(),
             active_traces: core.permits.active() as u64,
             capture_bytes: core.budget.used(),
-            outbox_traces: outbox.len() as u64 + in_flight.load(Ordering::Relaxed),
-            outbox_bytes: outbox.bytes() as u64,
             breaker_open: core.is_shut(Shut::Breaker),
             running: core.is_on(),
-            ..core.counters.read()
+            error_queue: errors.as_ref().map(|errors| errors.queue.stats()).unwrap_or_default(),
+            ..core.counters.read().with_trace_queue(traces.stats())
         }
     }
 
@@ -180,7 +184,7 @@ impl FlameOn {
     }
 
     /// Makes one of the agent's actors fail, for our own tests; blocks until it has been told to. `actor` is
-    /// `supervisor`, `memory_watcher`, `router`, `shipper`, `sessions`, `collector` or `a_session`, which are killed,
+    /// `supervisor`, `memory_watcher`, `router`, `shipper`, `error_shipper`, `sessions`, `collector` or `a_session`, which are killed,
     /// or `a_session_panics`, where a session's handler panics. False when no such actor is alive now.
     #[cfg(feature = "testing")]
     #[doc(hidden)]
@@ -213,7 +217,14 @@ impl FlameOn {
     fn report_since(&self, before: &Stats, within_deadline: bool) -> ShutdownReport {
         let after = self.stats();
         let (shipped, lost) = (after.shipped - before.shipped, after.lost() - before.lost());
-        ShutdownReport { shipped, lost, within_deadline }
+        let (errors, errors_before) = (&after.error_queue, &before.error_queue);
+        ShutdownReport {
+            shipped,
+            lost,
+            errors_shipped: errors.sent - errors_before.sent,
+            errors_lost: errors.lost() - errors_before.lost(),
+            within_deadline,
+        }
     }
 
     #[inline]

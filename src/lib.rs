@@ -49,11 +49,15 @@ mod agent;
 mod capture;
 mod config;
 mod encode;
+mod errors;
 mod integrations;
 mod model;
 mod runtime;
 mod safety;
 mod shipping;
+#[cfg(native_capture)]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
+mod symbols;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -63,12 +67,27 @@ pub use capture::current::{current_trace_id, set_identifier};
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
 pub use capture::scope::{Scope, Stopper, Traced};
 pub use config::{Config, ConfigBuilder, Reloaded};
+#[cfg(feature = "anyhow")]
+pub use errors::api::capture_anyhow;
+pub use errors::api::{
+    add_breadcrumb, capture_error, capture_message, clear_context, configure_context, set_context, set_tag, set_user,
+};
+pub use errors::context::ErrorContext;
+pub use errors::report::Report;
+pub use errors::reporter::Reported;
+pub use errors::task::{ErrorContextExt, WithErrorContext};
 #[cfg(feature = "tower")]
 pub use integrations::http_layer::{FlameOnLayer, FlameOnService, RequestInfo, ResponseFuture, TracedBody};
+pub use integrations::job::{Job, JobReporter};
+#[cfg(feature = "tower")]
+pub use integrations::job_layer::{JobLayer, JobService};
+#[cfg(feature = "log")]
+pub use integrations::log::ErrorLogger;
 #[cfg(feature = "ractor")]
 pub use integrations::ractor;
 #[cfg(feature = "ractor")]
 pub use integrations::ractor::{Call, CallError, call, call_labelled};
+pub use integrations::socket::{SocketEvent, SocketReporter};
 #[cfg(feature = "tracing")]
 pub use integrations::tracing_layer::{TracingLayer, tracing_layer};
 #[cfg(feature = "tower")]
@@ -77,10 +96,13 @@ pub use model::config::{
     Compression, ConfigError, CpuSignal, NativeCapture, Problem, Secret, ServerAddress, Settings, UnitSettings,
 };
 pub use model::counters::Stats;
+pub use model::error_event::{Breadcrumb, ErrorEvent, Exception, RequestContext, Severity, StackFrame, User};
 pub use model::event::{Capture, Decision, EventHandler, Metadata, StartEvent, Value};
 pub use model::handler::DefaultHandler;
-pub use model::ids::TraceId;
+pub use model::ids::{EventId, InvalidTraceId, TraceId};
+pub use model::queue_stats::{QueueStats, SpoolStats};
 pub use shipping::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
+pub use shipping::errors::ErrorBatch;
 pub use shipping::ship_error::ShipError;
 pub use shipping::trace::{Trace, TraceBatch};
 
@@ -112,6 +134,10 @@ pub mod __server {
 #[doc(hidden)]
 #[path = "vectors.rs"]
 pub mod __vectors;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+#[path = "vectors_errors.rs"]
+pub mod __vectors_errors;
 #[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
 #[path = "vectors_labels.rs"]

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -19,10 +19,12 @@ use crate::actors::memory_watcher::MemoryWatcherMsg;
 use crate::actors::parts::Parts;
 use crate::actors::seq_trace_router::SeqTraceRouterMsg;
 use crate::actors::shipper::ShipperMsg;
+use crate::actors::supervisor::ship_all;
 use crate::actors::tree::Tree;
 use crate::agent::StartError;
 use crate::capture::core::{CaptureCore, Shut};
 use crate::capture::current;
+use crate::errors::core::ErrorCore;
 use crate::safety::cpu::threads::AgentThreads;
 
 /// Time for the tree to come up; it takes about a millisecond on an idle machine.
@@ -90,19 +92,23 @@ impl Lines {
     }
 }
 
-/// Starts the agent's thread and returns when the tree is up. `make` builds what needs the runtime's handle.
+/// Starts the agent's thread and returns when the tree is up. `make` builds what the actors share.
 pub(crate) fn start(
     threads: Arc<AgentThreads>,
     core: Arc<CaptureCore>,
+    errors: Option<Arc<ErrorCore>>,
     finishing_threads: usize,
-    make: impl FnOnce(Handle) -> Parts + Send + 'static,
+    make: impl FnOnce() -> Parts + Send + 'static,
 ) -> Result<Lines, StartError> {
     let (lines, inlets) = Lines::new();
     let (ready, is_ready) = sync_channel(1);
     let main = move || {
         enter(&threads);
-        let ended = catch_unwind(AssertUnwindSafe(|| run(&threads, finishing_threads, make, inlets, &ready)));
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            run(&threads, errors.as_deref(), finishing_threads, make, inlets, &ready)
+        }));
         core.shut(Shut::NotRunning);
+        close(errors.as_deref());
         threads.leave();
         if let Err(payload) = ended {
             // Its drop could panic again, on a thread that must end quietly.
@@ -124,10 +130,18 @@ fn enter(threads: &AgentThreads) {
     threads.enter();
 }
 
+/// Captures no more errors. Safe to call twice.
+fn close(errors: Option<&ErrorCore>) {
+    if let Some(errors) = errors {
+        errors.close();
+    }
+}
+
 fn run(
     threads: &Arc<AgentThreads>,
+    errors: Option<&ErrorCore>,
     finishing_threads: usize,
-    make: impl FnOnce(Handle) -> Parts,
+    make: impl FnOnce() -> Parts,
     inlets: Inlets,
     ready: &SyncSender<Result<(), StartError>>,
 ) {
@@ -142,8 +156,9 @@ fn run(
         .build();
     match built {
         Ok(runtime) => {
-            let parts = Arc::new(make(runtime.handle().clone()));
+            let parts = Arc::new(make());
             let answer = runtime.block_on(main_loop(parts.clone(), inlets, ready));
+            close(errors);
             parts.settle();
             // Not a plain drop: it would wait for adapters that never come back.
             runtime.shutdown_background();
@@ -172,6 +187,7 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
     };
     tokio::spawn(pump_collector(parts.clone()));
     tokio::spawn(pump_router(parts.clone()));
+    tokio::spawn(pump_errors(parts.clone()));
     if parts.has_capture {
         parts.core.open(Shut::NotRunning);
     }
@@ -201,7 +217,10 @@ async fn main_loop(parts: Arc<Parts>, mut inlets: Inlets, ready: &SyncSender<Res
 fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
     match command {
         Command::Reloaded => {
-            parts.slots.shipper.cast(ShipperMsg::Reloaded);
+            parts.traces.shipper.cast(ShipperMsg::Reloaded);
+            if let Some(errors) = &parts.errors {
+                errors.shipper.cast(ShipperMsg::Reloaded);
+            }
             parts.slots.memory_watcher.cast(MemoryWatcherMsg::Reloaded);
         }
         Command::Flush(limit, done) => drop(tokio::spawn(flush(parts.clone(), limit, done))),
@@ -222,7 +241,7 @@ fn obey(command: Command, parts: &Arc<Parts>, _tree: &Tree) {
 async fn lose_tree(parts: &Parts) {
     parts.core.shut(Shut::NotRunning);
     tracing::error!(target: "flame_on", "FlameOn stops: its supervisor ended; the service is not affected");
-    parts.in_flight.give_up().await;
+    parts.give_up().await;
 }
 
 /// Turns the rings of host threads into casts; outlives every instance of the Collector.
@@ -240,19 +259,28 @@ async fn pump_router(parts: Arc<Parts>) {
     }
 }
 
+async fn pump_errors(parts: Arc<Parts>) {
+    let Some(errors) = &parts.errors else { return };
+    let Some(bell) = &errors.bell else { return };
+    loop {
+        bell.notified().await;
+        errors.shipper.cast(ShipperMsg::BatchWaits);
+    }
+}
+
 async fn flush(parts: Arc<Parts>, limit: Duration, done: Done) {
     let both = async {
         let finished = parts.slots.collector.call(CollectorMsg::Flush, limit).await;
-        let shipped = parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), limit).await;
-        finished.is_some() && shipped.is_some() && !parts.has_unshipped()
+        let shipped = ship_all(&parts, limit, limit).await;
+        // Without a Collector there is nothing to finish.
+        (finished.is_some() || !parts.has_capture) && shipped && !parts.has_unshipped()
     };
-    // Without children there is nothing to do.
-    done(!parts.has_capture || timeout(limit, both).await.unwrap_or(false));
+    done(timeout(limit, both).await.unwrap_or(false));
 }
 
 async fn shut_down(parts: &Parts, tree: &Tree, limit: Duration) -> bool {
     parts.core.shut(Shut::NotRunning);
     let is_clean = tree.shut_down(limit).await;
-    parts.in_flight.give_up().await;
+    parts.give_up().await;
     is_clean
 }

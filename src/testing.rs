@@ -1,17 +1,19 @@
-//! For tests of a host: an agent that traces everything and ships to memory.
+//! For tests of a host: an agent that traces everything, captures errors, and ships to memory.
 
 use std::ops::Deref;
 use std::time::Duration;
 
 use crate::agent::{FlameOn, FlameOnGuard, StartError};
 use crate::config::{Config, ConfigBuilder};
+use crate::model::error_event::ErrorEvent;
 use crate::shipping::memory::MemoryAdapter;
 use crate::shipping::trace::Trace;
 
 /// How long [`TestAgent::traces`] waits for the agent at most.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// An agent of one test: it samples everything, every threshold is zero, dedupe is off, batches go to memory. It reads
+/// An agent of one test: it samples everything, every threshold is zero, dedupe is off for traces and
+/// errors, batches go to memory. It reads
 /// no environment, touches no network and no disk, and is never the process default, so tests can run side by side.
 ///
 /// ```
@@ -27,6 +29,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub struct TestAgent {
     guard: FlameOnGuard,
     shipped: MemoryAdapter<Trace>,
+    errors: MemoryAdapter<ErrorEvent>,
 }
 
 impl TestAgent {
@@ -44,6 +47,7 @@ impl TestAgent {
     /// When the configuration is wrong, or no thread can be had.
     pub fn with(change: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> Result<Self, StartError> {
         let shipped = MemoryAdapter::default();
+        let errors = MemoryAdapter::default();
         let builder = Config::builder()
             .ignore_env()
             .process_default(false)
@@ -51,8 +55,11 @@ impl TestAgent {
             .sample_rate(1.0)
             .dedupe_enabled(false)
             .threshold_for_tests(Duration::ZERO)
-            .shipper(shipped.clone());
-        Ok(Self { guard: FlameOn::start(change(builder).build()?)?, shipped })
+            .shipper(shipped.clone())
+            .capture_errors(true)
+            .error_dedupe_window(Duration::ZERO)
+            .error_shipper(errors.clone());
+        Ok(Self { guard: FlameOn::start(change(builder).build()?)?, shipped, errors })
     }
 
     /// A handle to the agent.
@@ -70,6 +77,19 @@ impl TestAgent {
     pub fn traces_blocking(&self) -> Vec<Trace> {
         self.flush_blocking(LIMIT);
         self.shipped.take()
+    }
+
+    /// Takes the error events that have been captured by now, in the order of capture. Waits for the agent, never for
+    /// a timer.
+    pub async fn errors(&self) -> Vec<ErrorEvent> {
+        self.flush(LIMIT).await;
+        self.errors.take()
+    }
+
+    /// As [`TestAgent::errors`], for tests without a runtime.
+    pub fn errors_blocking(&self) -> Vec<ErrorEvent> {
+        self.flush_blocking(LIMIT);
+        self.errors.take()
     }
 
     /// Stops the agent and gives the traces that were not taken.

@@ -24,9 +24,15 @@ fn the_default_handler_decides_as_the_original() {
 }
 
 #[test]
+fn error_events_are_the_originals() {
+    vectors::assert_none(&vectors::errors::run(&vectors::folder()));
+}
+
+#[test]
 fn missing_vectors_are_a_failure() {
     let folder = std::path::Path::new("no such folder");
     assert_eq!((vectors::labels::run(folder).len(), vectors::handler::run(folder).len()), (1, 1));
+    assert_eq!(vectors::errors::run(folder).len(), 1);
 }
 
 #[test]

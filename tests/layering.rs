@@ -111,6 +111,41 @@ fn the_sources_keep_their_layers() {
     assert!(report.is_empty(), "\n{report}");
 }
 
+/// The viewer's dependencies have no business in somebody's service, and the viewer knows agents by their messages alone.
+#[test]
+fn the_agent_and_the_viewer_meet_in_the_demo_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let names = |manifest: &str, package: &str| {
+        let manifest = fs::read_to_string(root.join(manifest)).unwrap();
+        let mut section = String::new();
+        manifest
+            .lines()
+            .filter_map(|line| {
+                if line.starts_with('[') {
+                    section = line.to_owned();
+                }
+                line.split(['=', '.']).next().filter(|name| name.trim() == package).map(|_| section.clone())
+            })
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names("Cargo.toml", "flame-on-viewer"), ["[dev-dependencies]"]);
+    assert_eq!(names("viewer/Cargo.toml", "flame-on"), [""; 0]);
+}
+
+#[test]
+fn the_viewers_files_are_short_and_safe() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("viewer/src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    assert!(files.len() > 10, "nothing was checked");
+    for path in &files {
+        let source = fs::read_to_string(path).unwrap();
+        assert!(source.lines().count() <= LONGEST, "{}", path.display());
+        let scanned = scan::scan(&source, &[], false).unwrap();
+        assert!(scanned.unsafe_lines.is_empty(), "{}", path.display());
+    }
+}
+
 fn collect(folder: &Path, files: &mut Vec<std::path::PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

@@ -255,9 +255,17 @@ fn traces_that_run_at_the_shutdown_are_finished_as_they_stand() {
     let guard = start(kept.clone());
     let agent = guard.handle();
     let runtime = multi_thread();
+    let (running, is_running) = mpsc::channel();
     for task in 0..5 {
-        let scope = agent.unit(UNIT, || format!("task {task}"));
-        runtime.spawn(scope.run(std::future::pending::<()>()));
+        let (scope, running) = (agent.unit(UNIT, || format!("task {task}")), running.clone());
+        runtime.spawn(scope.run(async move {
+            running.send(()).unwrap();
+            std::future::pending::<()>().await;
+        }));
+    }
+    // What has not run yet would be discarded.
+    for _ in 0..5 {
+        is_running.recv_timeout(PATIENCE).unwrap();
     }
     let report = guard.shutdown_blocking(PATIENCE);
     assert!(report.within_deadline);

@@ -21,7 +21,8 @@ use crate::capture::core::InboxItem;
 use crate::capture::trace::SharedTrace;
 use crate::model::counters::Count;
 
-/// How often every live session is asked to look at its trace: finds what a full inbox did not tell.
+/// How often every live session is asked to look at its trace, and traces that have not signalled yet are taken up:
+/// finds what a full inbox did not tell.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Signals to the Collector.
@@ -114,10 +115,6 @@ impl State {
                 InboxItem::Started(trace) => self.take_up(trace, myself).await,
                 InboxItem::Ready(trace) => self.wake_session(trace.label),
             }
-        }
-        if !core.inbox.is_empty() {
-            // `Err`: this actor is stopping, and its successor drains first thing.
-            myself.cast(CollectorMsg::Drain).ok();
         }
     }
 

@@ -1,15 +1,14 @@
 //! The one batch that is with the adapter: its place, its count, and what becomes of it when nobody waits any more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::model::counters::{Count, Counters};
-use crate::shipping::contained::Outcome;
-use crate::shipping::trace::{Batch as _, Trace, TraceBatch};
+use crate::shipping::batch::Batch;
+use crate::shipping::ledger::Ledger;
+use crate::shipping::outbox::{Outbox, Queued};
 
 /// Time for the sending task to let go of its batch: one turn of the agent's own runtime.
 const LET_GO_LIMIT: Duration = Duration::from_secs(1);
@@ -19,13 +18,11 @@ const LET_GO_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) struct InFlight {
     place: Arc<Semaphore>,
     given_up: watch::Sender<bool>,
-    traces: Arc<AtomicU64>,
 }
 
 impl InFlight {
-    /// `traces` is kept at the number of traces that are with the adapter.
-    pub(crate) fn new(traces: Arc<AtomicU64>) -> Self {
-        Self { place: Arc::new(Semaphore::new(1)), given_up: watch::Sender::new(false), traces }
+    pub(crate) fn new() -> Self {
+        Self { place: Arc::new(Semaphore::new(1)), given_up: watch::Sender::new(false) }
     }
 
     /// The place for a batch, when none is in it.
@@ -44,7 +41,8 @@ impl InFlight {
         self.given_up.subscribe().wait_for(|given_up| *given_up).await.ok();
     }
 
-    /// Stops waiting for the adapter: the batch it has is counted as lost, and it gets no other. Safe to call twice.
+    /// Stops waiting for the adapter: the batch it has goes back to the outbox, and it gets no other. Safe to call
+    /// twice.
     pub(crate) async fn give_up(&self) {
         self.given_up.send_replace(true);
         // `Err`: closed by an earlier call, or the sending task did not get its turn.
@@ -53,62 +51,44 @@ impl InFlight {
     }
 }
 
-/// A batch on its way. Dropped without an outcome, it is counted as lost at the shutdown.
-pub(crate) struct Flight {
-    pub(crate) batch: TraceBatch,
-    counters: Arc<Counters>,
-    in_flight: Arc<AtomicU64>,
-    has_landed: bool,
+/// A batch on its way. What is still in it when it is dropped goes back to the outbox, as the oldest.
+pub(crate) struct Flight<B: Batch> {
+    pub(crate) batch: B,
+    /// The items of the batch, with what was tried for each.
+    pub(crate) items: Vec<Queued<B::Item>>,
+    count: u64,
+    outbox: Outbox<B::Item>,
+    ledger: Arc<Ledger>,
     _place: OwnedSemaphorePermit,
 }
 
-impl Flight {
+impl<B: Batch> Flight<B> {
     pub(crate) fn new(
-        traces: Vec<Trace>,
+        mut items: Vec<Queued<B::Item>>,
         place: OwnedSemaphorePermit,
-        in_flight: &InFlight,
-        counters: Arc<Counters>,
+        outbox: &Outbox<B::Item>,
+        ledger: &Arc<Ledger>,
+        now: Instant,
     ) -> Self {
-        let batch = TraceBatch::new(traces);
-        in_flight.traces.fetch_add(batch.items().len() as u64, Ordering::Relaxed);
-        Self { batch, counters, in_flight: in_flight.traces.clone(), has_landed: false, _place: place }
-    }
-
-    /// Counts what became of the batch.
-    pub(crate) fn land(mut self, outcome: &Outcome) {
-        self.has_landed = true;
-        let counters = &self.counters;
-        match outcome {
-            Outcome::Accepted => {
-                counters.count(Count::Batches);
-                counters.add(Count::ShippedBytes, self.batch.encoded_bytes());
-                return counters.add(Count::Shipped, self.len());
-            }
-            Outcome::Failed(error) if !error.is_retryable() => self.lose(Count::Rejected),
-            _ => self.lose(Count::SendFailed),
+        for queued in &mut items {
+            queued.first_try.get_or_insert(now);
         }
-        match outcome {
-            Outcome::Panicked => counters.count(Count::AdapterPanics),
-            Outcome::Abandoned => counters.count(Count::AdapterAbandoned),
-            _ => {}
-        }
+        let batch = B::new(items.iter().map(|queued| queued.item.clone()).collect());
+        let count = items.len() as u64;
+        ledger.take_off(count);
+        Self { batch, items, count, outbox: outbox.clone(), ledger: ledger.clone(), _place: place }
     }
 
-    fn lose(&self, reason: Count) {
-        self.counters.add(reason, self.len());
-        self.batch.items().iter().for_each(Trace::give_up);
-    }
-
-    fn len(&self) -> u64 {
-        self.batch.items().len() as u64
+    /// Which try of its oldest item this is, from 1.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.items.iter().map(|queued| queued.tries).max().unwrap_or_default().saturating_add(1)
     }
 }
 
-impl Drop for Flight {
+impl<B: Batch> Drop for Flight<B> {
     fn drop(&mut self) {
-        if !self.has_landed {
-            self.lose(Count::LostAtShutdown);
-        }
-        self.in_flight.fetch_sub(self.len(), Ordering::Relaxed);
+        self.outbox.put_back(std::mem::take(&mut self.items));
+        // After it, so that nobody sees the items nowhere.
+        self.ledger.touch_down(self.count);
     }
 }

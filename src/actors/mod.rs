@@ -7,13 +7,15 @@
 //! ├── Shipper
 //! ├── TraceSessionSupervisor
 //! │   └── TraceSession …
-//! └── Collector
+//! ├── Collector
+//! └── ErrorShipper      only with `capture_errors`; a `Shipper` of another queue
 //! ```
 //! Started in this order, stopped in reverse. Here nothing encodes, waits for I/O or runs the user's code;
 //! mailboxes carry signals, data waits in bounded queues. Only this folder (and `integrations::ractor`)
 //! knows ractor.
 
 pub(crate) mod collector;
+pub(crate) mod finalizer;
 pub(crate) mod in_flight;
 pub(crate) mod log;
 pub(crate) mod memory_watcher;
@@ -22,6 +24,7 @@ pub(crate) mod restart;
 #[cfg(test)]
 pub(crate) mod rig;
 pub(crate) mod seq_trace_router;
+pub(crate) mod ship_queue;
 pub(crate) mod shipper;
 pub(crate) mod slot;
 pub(crate) mod supervisor;

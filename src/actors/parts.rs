@@ -3,23 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::collector::CollectorMsg;
-use super::in_flight::InFlight;
+use super::finalizer::Finalizer;
 use super::memory_watcher::MemoryWatcherMsg;
 use super::restart::RestartPolicy;
 use super::seq_trace_router::SeqTraceRouterMsg;
-use super::shipper::ShipperMsg;
+use super::ship_queue::ShipQueue;
 use super::slot::Slot;
 use super::trace_session_supervisor::SessionsMsg;
 use crate::capture::core::{CaptureCore, InboxItem, Shut};
 use crate::model::config::Limits;
 use crate::model::counters::Count;
 use crate::safety::cpu::threads::AgentThreads;
-use crate::shipping::contained::Contained;
-use crate::shipping::outbox::Outbox;
-use crate::shipping::trace::{Origin, Trace, TraceBatch};
+use crate::shipping::errors::QueuedErrors;
+use crate::shipping::trace::{Origin, TraceBatch};
 
 /// How long one actor waits for another one's answer. They only pass signals on, so a healthy one answers
 /// within microseconds; past this it is as good as dead.
@@ -32,12 +29,11 @@ pub(crate) struct Parts {
     pub(crate) restart_policy: RestartPolicy,
     /// Which children there are: none when nothing is captured.
     pub(crate) has_capture: bool,
-    pub(crate) outbox: Outbox<Trace>,
-    pub(crate) adapter: Contained<TraceBatch>,
-    /// One batch in flight, also while the Shipper is restarted.
-    pub(crate) in_flight: InFlight,
-    /// At most `max_concurrent_finalizations` of them.
-    pub(crate) finalizations: Arc<Semaphore>,
+    /// Finished traces on their way out.
+    pub(crate) traces: Arc<ShipQueue<TraceBatch>>,
+    /// Captured errors on their way out; `None` when errors are not captured.
+    pub(crate) errors: Option<Arc<ShipQueue<QueuedErrors>>>,
+    pub(crate) finalizer: Arc<Finalizer>,
     pub(crate) slots: Slots,
     /// The agent's own threads, whose CPU time is watched.
     pub(crate) threads: Arc<AgentThreads>,
@@ -49,9 +45,17 @@ impl Parts {
         self.core.rules().limits.clone()
     }
 
-    /// Whether a finished trace waits, or is with the adapter.
+    /// Whether a finished trace or an error event waits, or is with the adapter.
     pub(crate) fn has_unshipped(&self) -> bool {
-        !self.outbox.is_empty() || self.in_flight.is_taken()
+        self.traces.has_unshipped() || self.errors.as_ref().is_some_and(|errors| errors.has_unshipped())
+    }
+
+    /// Stops waiting for the adapters.
+    pub(crate) async fn give_up(&self) {
+        self.traces.in_flight.give_up().await;
+        if let Some(errors) = &self.errors {
+            errors.in_flight.give_up().await;
+        }
     }
 
     /// Counts what no actor will work on any more. Safe to call twice; nothing can wait here afterwards.
@@ -63,9 +67,8 @@ impl Parts {
             trace.close();
         }
         drop(self.core.routes.inbox.close());
-        let left_over = self.outbox.close();
-        self.core.counters.add(Count::LostAtShutdown, left_over.len() as u64);
-        left_over.iter().for_each(Trace::give_up);
+        self.traces.settle();
+        self.errors.iter().for_each(|errors| errors.settle());
     }
 }
 
@@ -76,12 +79,11 @@ impl Drop for Parts {
     }
 }
 
-/// The live children of the supervisor.
+/// The live children of the supervisor, except the Shippers, which their queues know.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
     pub(crate) memory_watcher: Slot<MemoryWatcherMsg>,
     pub(crate) router: Slot<SeqTraceRouterMsg>,
-    pub(crate) shipper: Slot<ShipperMsg>,
     pub(crate) sessions: Slot<SessionsMsg>,
     pub(crate) collector: Slot<CollectorMsg>,
 }

@@ -6,28 +6,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::in_flight::InFlight;
+use super::finalizer::Finalizer;
 use super::local_message;
 use super::parts::{Parts, Slots};
 use super::restart::RestartPolicy;
+use super::ship_queue::{QueueSettings, ShipQueue};
 use crate::capture::admission;
 use crate::capture::clock::Clock;
 use crate::capture::core::{CaptureCore, CoreParts, Handlers, Shut};
 use crate::capture::rules::Rules;
 use crate::capture::scope::Scope;
 use crate::model::config::Limits;
-use crate::model::counters::{Count, Counters, Stats};
+use crate::model::counters::{Counters, Stats};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 use crate::shipping::adapter::BoxedAdapter;
-use crate::shipping::contained::Contained;
 use crate::shipping::memory::MemoryAdapter;
-use crate::shipping::outbox::{Outbox, OutboxLimits};
-use crate::shipping::trace::{Origin, Trace};
+use crate::shipping::outbox::OutboxLimits;
+use crate::shipping::trace::Origin;
 
 /// Far above what any machine needs.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,18 +36,18 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
     let mut limits = Limits { sample_rate: 1.0, ..Limits::default() };
     change(&mut limits);
     let counters = Arc::<Counters>::default();
-    let core = core(limits, counters.clone());
+    let core = core(limits, counters);
     core.open(Shut::NotRunning);
     let name: Arc<str> = "test".into();
+    let origin = Arc::new(Origin { service: name.clone(), environment: name.clone(), release: name });
     Arc::new(Parts {
         core,
-        origin: Arc::new(Origin { service: name.clone(), environment: name.clone(), release: name }),
+        traces: Arc::new(ShipQueue::new(origin.clone(), BoxedAdapter::new(MemoryAdapter::default()), queue_settings())),
+        origin,
         restart_policy: RestartPolicy::DEFAULT,
         has_capture: true,
-        outbox: Outbox::new(outbox_limits(), move |_: Trace, _| counters.count(Count::Evicted)),
-        adapter: Contained::new(Handle::current(), BoxedAdapter::new(MemoryAdapter::default())),
-        in_flight: InFlight::new(Arc::default()),
-        finalizations: Arc::new(Semaphore::new(2)),
+        errors: None,
+        finalizer: Finalizer::new(Arc::new(Semaphore::new(2))),
         slots: Slots::default(),
         threads: Arc::default(),
     })
@@ -66,9 +65,13 @@ fn core(limits: Limits, counters: Arc<Counters>) -> Arc<CaptureCore> {
     })
 }
 
-fn outbox_limits() -> OutboxLimits {
+pub(crate) fn queue_settings() -> QueueSettings {
     let many = NonZeroUsize::new(1_000).unwrap();
-    OutboxLimits { items: many, bytes: 1 << 20, batch: many }
+    QueueSettings {
+        limits: OutboxLimits { items: many, bytes: 1 << 20, batch: many },
+        flush_interval: Duration::from_secs(5),
+        send_timeout: Duration::from_secs(10),
+    }
 }
 
 /// A unit of work.
@@ -78,7 +81,7 @@ pub(crate) fn unit(parts: &Parts) -> Scope {
 
 /// The counters now.
 pub(crate) fn stats(parts: &Parts) -> Stats {
-    parts.core.counters.read()
+    parts.core.counters.read().with_trace_queue(parts.traces.stats())
 }
 
 /// Waits until `is_true`.

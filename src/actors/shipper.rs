@@ -1,12 +1,14 @@
-//! Ships finished traces in batches, one batch at a time.
+//! Ships finished items of one kind in batches, one batch at a time.
 //!
-//! Traces wait in the outbox; this mailbox carries signals only. The adapter runs on the blocking pool.
+//! Items wait in the queue's outbox; this mailbox carries signals only. The adapter runs on the blocking pool.
 //!
 //! - **Parent:** `Supervisor`, permanent.
-//! - **Restart:** traces stay in the outbox; a batch in flight is finished and counted by its own task.
+//! - **Restart:** items stay in the outbox; a batch in flight is finished and counted by its own task.
 //! - **Overload:** the outbox evicts the oldest and counts it.
+//! - **A destination that fails:** the batch waits in the outbox until its next try is due.
 //! - **Shutdown:** `ShipAll` with what is left of the limit, then the adapter is closed.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,19 +16,12 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, MessagingErr, RpcReplyPort
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::in_flight::Flight;
 use super::local_message;
-use super::log::warn_limited;
-use super::parts::Parts;
-use crate::shipping::adapter::ShipContext;
-use crate::shipping::contained::Outcome;
-use crate::shipping::trace::Batch as _;
+use super::ship_queue::{ShipQueue, Step};
+use crate::shipping::batch::Batch;
 
 /// Time that an adapter gets to close.
 const CLOSE_LIMIT: Duration = Duration::from_millis(500);
-
-/// A batch is tried once.
-const FIRST_ATTEMPT: u32 = 1;
 
 /// Signals to the shipper.
 #[derive(Debug)]
@@ -39,21 +34,26 @@ pub(crate) enum ShipperMsg {
     BatchWaits,
     /// Cast by the sending task as its last act.
     BatchDone,
-    /// Called by `flush` and at shutdown: the reply comes when nothing waits or the limit has passed.
+    /// Cast by its own timer: the next try of a failed batch is due.
+    TryAgain,
+    /// Called by `flush` and at shutdown: the reply comes when nothing waits, or the limit has passed, or is sure
+    /// to pass before the next try.
     ShipAll(Duration, RpcReplyPort<()>),
     /// Cast by the timer of a `ShipAll`.
     Expire,
 }
 local_message!(ShipperMsg);
 
-pub(crate) struct Shipper;
+pub(crate) struct Shipper<B>(PhantomData<fn() -> B>);
 
-pub(crate) struct State {
-    parts: Arc<Parts>,
+pub(crate) struct State<B: Batch> {
+    queue: Arc<ShipQueue<B>>,
     /// A batch below the full size may go too, until nothing waits.
     is_flushing: bool,
     /// Casts the next `Flush`.
-    timer: Option<Timer>,
+    flush_timer: Option<Timer>,
+    /// Casts the next `TryAgain`.
+    retry_timer: Option<Timer>,
     waiting: Vec<Waiting>,
 }
 
@@ -64,23 +64,32 @@ struct Waiting {
     reply: RpcReplyPort<()>,
 }
 
-impl Shipper {
-    /// Starts the shipper as a child of `parent` and connects the outbox to it.
-    pub(crate) async fn start_link(parts: Arc<Parts>, parent: ActorCell) -> Result<ActorRef<ShipperMsg>, SpawnErr> {
-        Ok(ractor::Actor::spawn_linked(None, Self, parts, parent).await?.0)
+impl<B: Batch> Shipper<B> {
+    /// Starts the shipper of `queue` as a child of `parent` and connects its outbox to it.
+    pub(crate) async fn start_link(
+        queue: Arc<ShipQueue<B>>,
+        parent: ActorCell,
+    ) -> Result<ActorRef<ShipperMsg>, SpawnErr> {
+        Ok(ractor::Actor::spawn_linked(None, Self(PhantomData), queue, parent).await?.0)
     }
 }
 
-#[ractor::actor(message = ShipperMsg, state = State, arguments = Arc<Parts>)]
-impl Shipper {
-    async fn pre_start(&self, myself: ActorRef<ShipperMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
-        // A predecessor may have left traces behind.
+#[ractor::actor(message = ShipperMsg, state = State<B>, arguments = Arc<ShipQueue<B>>)]
+impl<B: Batch> Shipper<B> {
+    async fn pre_start(
+        &self,
+        myself: ActorRef<ShipperMsg>,
+        queue: Arc<ShipQueue<B>>,
+    ) -> Result<State<B>, ActorProcessingErr> {
+        // A predecessor may have left items behind.
         myself.cast(ShipperMsg::Flush)?;
-        parts.outbox.connect(move || {
+        let bell = queue.bell.clone();
+        queue.outbox.connect(move || match &bell {
+            Some(bell) => bell.notify_one(),
             // `Err`: this instance is gone, and the next one looks for itself.
-            myself.cast(ShipperMsg::BatchWaits).ok();
+            None => myself.cast(ShipperMsg::BatchWaits).unwrap_or_default(),
         });
-        Ok(State { parts, is_flushing: false, timer: None, waiting: Vec::new() })
+        Ok(State { queue, is_flushing: false, flush_timer: None, retry_timer: None, waiting: Vec::new() })
     }
 
     // Always `Ok`: an `Err` here stops the actor, and a failed batch is an expected event.
@@ -88,89 +97,79 @@ impl Shipper {
         &self,
         myself: ActorRef<ShipperMsg>,
         message: ShipperMsg,
-        state: &mut State,
+        state: &mut State<B>,
     ) -> Result<(), ActorProcessingErr> {
         match message {
             ShipperMsg::Flush => {
                 state.is_flushing = true;
-                state.set_timer(&myself);
+                state.queue.look_for_spooled(Instant::now());
+                state.set_flush_timer(&myself);
             }
-            ShipperMsg::Reloaded => state.set_timer(&myself),
-            ShipperMsg::BatchWaits | ShipperMsg::BatchDone => {}
+            ShipperMsg::Reloaded => state.set_flush_timer(&myself),
+            ShipperMsg::BatchWaits | ShipperMsg::BatchDone | ShipperMsg::TryAgain => {}
             ShipperMsg::ShipAll(limit, reply) => state.wait_for_all(limit, reply, &myself),
-            ShipperMsg::Expire => state.expire(),
+            ShipperMsg::Expire => state.expire(Instant::now()),
         }
-        state.send_next();
+        state.send_next(&myself);
         Ok(())
     }
 
-    async fn post_stop(&self, _myself: ActorRef<ShipperMsg>, state: &mut State) -> Result<(), ActorProcessingErr> {
-        state.parts.adapter.clone().close(CLOSE_LIMIT).await;
+    async fn post_stop(&self, _myself: ActorRef<ShipperMsg>, state: &mut State<B>) -> Result<(), ActorProcessingErr> {
+        state.queue.close_adapter(CLOSE_LIMIT).await;
         Ok(())
     }
 }
 
-impl State {
-    /// Starts sending the next batch unless one is in flight or none is due.
-    fn send_next(&mut self) {
-        let Some(place) = self.parts.in_flight.try_enter() else { return };
-        let is_due = self.is_flushing || !self.waiting.is_empty() || self.parts.outbox.has_full_batch();
-        let batch = if is_due { self.parts.outbox.take_batch() } else { Vec::new() };
-        if batch.is_empty() {
-            drop(place);
-            return self.nothing_waits(is_due);
+impl<B: Batch> State<B> {
+    fn send_next(&mut self, myself: &ActorRef<ShipperMsg>) {
+        let is_flushing = self.is_flushing || !self.waiting.is_empty();
+        let queue = self.queue.clone();
+        match queue.next_step(is_flushing, Instant::now()) {
+            Step::NotDue => {}
+            Step::Idle => self.nothing_waits(),
+            Step::Wait(until) => self.try_again(until, myself),
+            Step::Send(flight) => drop(tokio::spawn(async move { queue.send(flight).await })),
+            Step::Spool(flight) => drop(tokio::spawn(async move { queue.spool_instead(flight).await })),
+            Step::SendSpooled(place) => drop(tokio::spawn(async move { queue.send_spooled(place).await })),
         }
-        let parts = self.parts.clone();
-        let flight = Flight::new(batch, place, &parts.in_flight, parts.core.counters.clone());
-        tokio::spawn(async move { send(&parts, flight).await });
     }
 
     /// One at a time, so that a reload changes the interval now.
-    fn set_timer(&mut self, myself: &ActorRef<ShipperMsg>) {
-        let timer = myself.send_after(self.parts.limits().flush_interval, || ShipperMsg::Flush);
-        if let Some(earlier) = self.timer.replace(timer) {
+    fn set_flush_timer(&mut self, myself: &ActorRef<ShipperMsg>) {
+        let timer = myself.send_after(self.queue.settings().flush_interval, || ShipperMsg::Flush);
+        if let Some(earlier) = self.flush_timer.replace(timer) {
             earlier.abort();
         }
     }
 
-    fn nothing_waits(&mut self, has_looked: bool) {
-        if has_looked {
-            self.is_flushing = false;
-            for waiting in self.waiting.drain(..) {
-                // `Err`: whoever waited has given up.
-                waiting.reply.send(()).ok();
-            }
+    /// Whoever waits for all to be shipped need not wait for a try that comes too late.
+    fn try_again(&mut self, until: Instant, myself: &ActorRef<ShipperMsg>) {
+        self.expire(until);
+        let pause = until.saturating_duration_since(Instant::now());
+        if let Some(earlier) = self.retry_timer.replace(myself.send_after(pause, || ShipperMsg::TryAgain)) {
+            earlier.abort();
+        }
+    }
+
+    fn nothing_waits(&mut self) {
+        self.is_flushing = false;
+        for waiting in self.waiting.drain(..) {
+            // `Err`: whoever waited has given up.
+            waiting.reply.send(()).ok();
         }
     }
 
     fn wait_for_all(&mut self, limit: Duration, reply: RpcReplyPort<()>, myself: &ActorRef<ShipperMsg>) {
+        self.queue.hurry();
         self.waiting.push(Waiting { deadline: Instant::now() + limit, reply });
         // The timer's handle is of no use: it fires into a mailbox that ignores it.
         drop(myself.send_after(limit, || ShipperMsg::Expire));
     }
 
-    fn expire(&mut self) {
-        let now = Instant::now();
-        for waiting in self.waiting.extract_if(.., |waiting| waiting.deadline <= now) {
+    /// Answers those who wait no longer than this.
+    fn expire(&mut self, until: Instant) {
+        for waiting in self.waiting.extract_if(.., |waiting| waiting.deadline <= until) {
             waiting.reply.send(()).ok();
         }
     }
-}
-
-/// Sends one batch and counts what became of it. Its own task, so that it survives the actor.
-async fn send(parts: &Parts, flight: Flight) {
-    let (batch, limit) = (flight.batch.clone(), parts.limits().send_timeout);
-    let traces = batch.items().len();
-    let context = ShipContext::new(&parts.origin, FIRST_ATTEMPT);
-    let sent = parts.adapter.send(batch, context, limit);
-    let outcome = tokio::select! {
-        biased;
-        outcome = sent => outcome,
-        () = parts.in_flight.given_up() => return,
-    };
-    flight.land(&outcome);
-    if !matches!(outcome, Outcome::Accepted) {
-        warn_limited!("{traces} traces were not shipped: {outcome}");
-    }
-    parts.slots.shipper.cast(ShipperMsg::BatchDone);
 }

@@ -44,11 +44,19 @@ pub(crate) enum Child {
     Shipper,
     TraceSessionSupervisor,
     Collector,
+    ErrorShipper,
 }
 
 impl Child {
-    const IN_START_ORDER: [Self; 5] =
+    const OF_CAPTURE: [Self; 5] =
         [Self::MemoryWatcher, Self::SeqTraceRouter, Self::Shipper, Self::TraceSessionSupervisor, Self::Collector];
+
+    /// The children that this agent has, in the order in which they start.
+    fn all_of(parts: &Parts) -> impl Iterator<Item = Self> + use<> {
+        let of_capture = if parts.has_capture { &Self::OF_CAPTURE[..] } else { &[] };
+        let of_errors = parts.errors.is_some().then_some(Self::ErrorShipper);
+        of_capture.iter().copied().chain(of_errors)
+    }
 }
 
 pub(crate) struct Supervisor;
@@ -75,9 +83,8 @@ impl Supervisor {
     async fn pre_start(&self, myself: ActorRef<SupervisorMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
         let restarts = RestartLog::new(parts.restart_policy);
         let mut state = State { parts, children: HashMap::new(), restarts, is_stopping: false };
-        let children: &[Child] = if state.parts.has_capture { &Child::IN_START_ORDER } else { &[] };
-        for child in children {
-            state.start_child(*child, &myself).await?;
+        for child in Child::all_of(&state.parts) {
+            state.start_child(child, &myself).await?;
         }
         Ok(state)
     }
@@ -119,11 +126,16 @@ impl State {
         let id = match child {
             Child::MemoryWatcher => fill(&slots.memory_watcher, MemoryWatcher::start_link(parts, parent).await?),
             Child::SeqTraceRouter => fill(&slots.router, SeqTraceRouter::start_link(parts, parent).await?),
-            Child::Shipper => fill(&slots.shipper, Shipper::start_link(parts, parent).await?),
+            Child::Shipper => fill(&parts.traces.shipper, Shipper::start_link(parts.traces.clone(), parent).await?),
             Child::TraceSessionSupervisor => {
                 fill(&slots.sessions, TraceSessionSupervisor::start_link(parts, parent).await?)
             }
             Child::Collector => fill(&slots.collector, Collector::start_link(parts, parent).await?),
+            Child::ErrorShipper => {
+                // Always there: only then is it a child.
+                let Some(errors) = &parts.errors else { return Ok(()) };
+                fill(&errors.shipper, Shipper::start_link(errors.clone(), parent).await?)
+            }
         };
         self.children.insert(id, child);
         Ok(())
@@ -176,11 +188,14 @@ impl State {
         stop(&parts.slots.sessions).await;
         if !limit.is_zero() {
             let left = deadline.saturating_duration_since(Instant::now());
-            parts.slots.shipper.call(|reply| ShipperMsg::ShipAll(left, reply), left + CALL_LIMIT).await;
+            ship_all(&parts, left, left + CALL_LIMIT).await;
         }
         let is_clean = is_finished && !parts.has_unshipped();
-        parts.in_flight.give_up().await;
-        stop(&parts.slots.shipper).await;
+        parts.give_up().await;
+        if let Some(errors) = &parts.errors {
+            stop(&errors.shipper).await;
+        }
+        stop(&parts.traces.shipper).await;
         stop(&parts.slots.router).await;
         stop(&parts.slots.memory_watcher).await;
         parts.settle();
@@ -198,11 +213,26 @@ impl State {
         match child {
             Child::MemoryWatcher => slots.memory_watcher.set(None),
             Child::SeqTraceRouter => slots.router.set(None),
-            Child::Shipper => slots.shipper.set(None),
+            Child::Shipper => self.parts.traces.shipper.set(None),
             Child::TraceSessionSupervisor => slots.sessions.set(None),
             Child::Collector => slots.collector.set(None),
+            Child::ErrorShipper => self.parts.errors.iter().for_each(|errors| errors.shipper.set(None)),
         }
     }
+}
+
+/// Has both queues shipped, side by side; says whether both have answered within `patience`.
+pub(crate) async fn ship_all(parts: &Parts, limit: Duration, patience: Duration) -> bool {
+    let traces = async {
+        let asked = parts.traces.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), patience).await;
+        asked.is_some() || !parts.has_capture
+    };
+    let errors = async {
+        let Some(errors) = &parts.errors else { return true };
+        errors.shipper.call(|reply| ShipperMsg::ShipAll(limit, reply), patience).await.is_some()
+    };
+    let (traces, errors) = futures::future::join(traces, errors).await;
+    traces && errors
 }
 
 fn fill<M: ractor::Message>(slot: &Slot<M>, actor: ActorRef<M>) -> ActorId {

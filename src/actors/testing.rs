@@ -11,7 +11,8 @@ pub(crate) async fn fail(parts: &Parts, actor: &str) -> bool {
     match actor {
         "memory_watcher" => kill(&slots.memory_watcher),
         "router" => kill(&slots.router),
-        "shipper" => kill(&slots.shipper),
+        "shipper" => kill(&parts.traces.shipper),
+        "error_shipper" => parts.errors.as_ref().is_some_and(|errors| kill(&errors.shipper)),
         "sessions" => kill(&slots.sessions),
         "collector" => kill(&slots.collector),
         "a_session" => a_session(parts).await.inspect(|session| session.actor.kill()).is_some(),

@@ -91,7 +91,8 @@ impl TraceSession {
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { parts, trace, parent } = arguments;
-        let limit = parts.limits().max_trace_duration;
+        let age = trace.core.clock.between(trace.started_raw, trace.core.clock.raw());
+        let limit = parts.limits().max_trace_duration.saturating_sub(age.into());
         let assembly = Some(Assembly::new(trace.clone(), &parts.limits()));
         let timer = myself.clone();
         // Aborted with the session, so that ended traces leave no timers behind.

@@ -1,33 +1,32 @@
 //! From a checked configuration to a running tree.
 
 use std::num::NonZeroUsize;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
-use super::{FlameOn, FlameOnGuard, Inner, adapter, registry};
-use crate::actors::in_flight::InFlight;
+use super::adapter::Adapters;
+use super::error_parts::{self, ErrorParts};
+use super::{FlameOn, FlameOnGuard, Inner, registry};
+use crate::actors::finalizer::Finalizer;
 use crate::actors::parts::{Parts, Slots};
 use crate::actors::restart::RestartPolicy;
+use crate::actors::ship_queue::{QueueSettings, ShipQueue};
 use crate::capture::clock::Clock;
 use crate::capture::core::{CaptureCore, CoreParts, Handlers};
 use crate::capture::native::fork;
 use crate::capture::rules::Rules;
 use crate::config::Config;
 use crate::model::config::ConfigError;
-use crate::model::counters::{Count, Counters};
 use crate::runtime::{self, Lines};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
-use crate::shipping::adapter::BoxedAdapter;
-use crate::shipping::contained::Contained;
-use crate::shipping::outbox::{Eviction, Outbox, OutboxLimits};
-use crate::shipping::trace::{Origin, Trace, TraceBatch};
+use crate::shipping::batch::Batch;
+use crate::shipping::outbox::OutboxLimits;
+use crate::shipping::trace::{Origin, TraceBatch};
 
 /// Why an agent did not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +52,7 @@ pub enum StartError {
 impl FlameOn {
     /// Starts an agent and returns when its supervision tree is up. Works with or without a tokio runtime around it.
     ///
-    /// With `capture` off it starts an empty supervisor, and says once in the log that it is off.
+    /// With `capture` and `capture_errors` off it starts an empty supervisor, and says once in the log that it is off.
     ///
     /// # Errors
     /// When the adapter or a thread cannot be had. The host can go on with [`FlameOnGuard::disabled`].
@@ -67,15 +66,16 @@ impl FlameOn {
         for key in config.keys_without_effect() {
             tracing::warn!(target: "flame_on", "`{key}` is set, but has no effect in this version of FlameOn");
         }
-        if !config.capture() {
-            tracing::info!(target: "flame_on", "FlameOn is off: `capture` is not set");
+        if !config.capture() && !config.capture_errors() {
+            tracing::info!(target: "flame_on", "FlameOn is off: neither `capture` nor `capture_errors` is set");
         }
-        let adapter = adapter::choose(&config)?;
-        let made = Made::new(&config);
-        let lines = made.clone().run(&config, adapter)?;
+        let adapters = Adapters::choose(&config)?;
+        let made = Made::new(&config, adapters);
+        let lines = made.clone().run(&config)?;
         let is_default = config.is_process_default();
         let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
         registry::register(&inner, is_default);
+        error_parts::begin(&inner);
         Ok(FlameOnGuard::new(FlameOn(Some(inner))))
     }
 }
@@ -84,42 +84,48 @@ impl FlameOn {
 #[derive(Clone)]
 pub(super) struct Made {
     pub(super) core: Arc<CaptureCore>,
-    pub(super) outbox: Outbox<Trace>,
-    /// Traces that are with the adapter.
-    pub(super) in_flight: Arc<AtomicU64>,
+    pub(super) traces: Arc<ShipQueue<TraceBatch>>,
+    /// `None` when errors are not captured.
+    pub(super) errors: Option<ErrorParts>,
+    origin: Arc<Origin>,
     finalizations: Arc<Semaphore>,
     threads: Arc<AgentThreads>,
 }
 
 impl Made {
-    fn new(config: &Config) -> Self {
+    fn new(config: &Config, adapters: Adapters) -> Self {
         let core = CaptureCore::new(core_parts(config));
+        let origin = origin(config);
         Self {
-            outbox: outbox(config, core.counters.clone()),
+            errors: ErrorParts::new(config, &core.counters, &origin, adapters.errors),
+            traces: Arc::new(spooling(
+                config,
+                ShipQueue::new(origin.clone(), adapters.traces, trace_queue_settings(config)),
+            )),
+            origin,
             core,
-            in_flight: Arc::default(),
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
             threads: Arc::default(),
         }
     }
 
-    fn run(self, config: &Config, adapter: BoxedAdapter<TraceBatch>) -> Result<Lines, StartError> {
+    fn run(self, config: &Config) -> Result<Lines, StartError> {
         let (core, threads, config) = (self.core.clone(), self.threads.clone(), config.clone());
         let finishing_threads = config.max_concurrent_finalizations();
-        runtime::start(threads, core, finishing_threads, move |handle| self.parts(&config, adapter, handle))
+        let errors = self.errors.as_ref().map(|errors| errors.core.clone());
+        runtime::start(threads, core, errors, finishing_threads, move || self.parts(&config))
     }
 
-    fn parts(self, config: &Config, adapter: BoxedAdapter<TraceBatch>, handle: Handle) -> Parts {
+    fn parts(self, config: &Config) -> Parts {
         let intensity = config.hooks().restart_intensity.unwrap_or(RestartPolicy::DEFAULT.intensity);
         Parts {
             core: self.core,
-            origin: origin(config),
+            origin: self.origin,
             restart_policy: RestartPolicy { intensity, ..RestartPolicy::DEFAULT },
             has_capture: config.capture(),
-            outbox: self.outbox,
-            adapter: Contained::new(handle, adapter),
-            in_flight: InFlight::new(self.in_flight),
-            finalizations: self.finalizations,
+            traces: self.traces,
+            errors: self.errors.map(|errors| errors.queue),
+            finalizer: Finalizer::new(self.finalizations),
             slots: Slots::default(),
             threads: self.threads,
         }
@@ -133,7 +139,8 @@ impl Made {
         core.budget.set_max(new.max_capture_bytes() as u64);
         core.dedupe.set_window(dedupe_window(new));
         core.dedupe.set_max_identifiers(new.max_dedupe_identifiers());
-        self.outbox.set_limits(outbox_limits(new));
+        self.traces.configure(trace_queue_settings(new));
+        self.errors.iter().for_each(|errors| errors.apply(new));
         let (was, is) = (old.max_concurrent_finalizations(), new.max_concurrent_finalizations());
         self.finalizations.add_permits(is.saturating_sub(was));
         // Those that are in use are forgotten by the next reload at the latest.
@@ -170,21 +177,26 @@ fn dedupe_window(config: &Config) -> Duration {
     if config.dedupe_enabled() { config.dedupe_window() } else { Duration::ZERO }
 }
 
-fn outbox(config: &Config, counters: Arc<Counters>) -> Outbox<Trace> {
-    Outbox::new(outbox_limits(config), move |trace: Trace, reason| {
-        counters.count(match reason {
-            Eviction::Full | Eviction::TooLarge => Count::Evicted,
-            Eviction::Closed => Count::LostAtShutdown,
-        });
-        trace.give_up();
-    })
+pub(super) fn at_least_one(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
 }
 
-fn outbox_limits(config: &Config) -> OutboxLimits {
-    let at_least_one = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
-    OutboxLimits {
-        items: at_least_one(config.max_buffer_size()),
-        bytes: config.max_outbox_bytes(),
-        batch: at_least_one(config.max_batch_size()),
+/// With the spool, where one is configured.
+pub(super) fn spooling<B: Batch>(config: &Config, queue: ShipQueue<B>) -> ShipQueue<B> {
+    match config.spool_dir() {
+        Some(dir) => queue.spooling(dir.to_owned(), config.spool_max_bytes()),
+        None => queue,
+    }
+}
+
+fn trace_queue_settings(config: &Config) -> QueueSettings {
+    QueueSettings {
+        limits: OutboxLimits {
+            items: at_least_one(config.max_buffer_size()),
+            bytes: config.max_outbox_bytes(),
+            batch: at_least_one(config.max_batch_size()),
+        },
+        flush_interval: config.flush_interval(),
+        send_timeout: config.send_timeout(),
     }
 }

@@ -28,6 +28,9 @@ use crate::model::ids::TraceId;
 use crate::safety::identifier::IdentifierKey;
 use crate::safety::permits::{Permit, Refused};
 
+/// From this `max_trace_duration` on the Collector may learn of a trace at its sweep, which comes every second.
+const QUIET_FROM: Duration = Duration::from_secs(60);
+
 /// Whether the dice decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dice {
@@ -82,7 +85,7 @@ fn start(core: &CaptureCore, dice: Dice) -> Start {
         return Start::Off;
     }
     let roll = match dice {
-        Dice::Rolled => core.sampled_out.roll(core.dice()),
+        Dice::Rolled => core.dice.roll(),
         Dice::Forced => Some(Roll::FORCED),
     };
     roll.map_or(Start::Off, Start::Sampled)
@@ -137,7 +140,7 @@ fn admit(core: &Arc<CaptureCore>, name: &str, roll: Roll, ask: impl FnOnce() -> 
     match try_admit(core, name, roll, ask) {
         Ok(recorder) => Scope::traced(recorder),
         Err(Refusal::NotSampled) => {
-            core.sampled_out.count_one();
+            core.dice.count_one();
             Scope::none()
         }
         Err(Refusal::Counted(reason)) => {
@@ -159,16 +162,17 @@ fn try_admit(
     }
     let rules = core.rules();
     let name = base_name(name);
-    if rules.is_off(name) {
+    let event = rules.of(name);
+    if !event.capture {
         return Err(Refusal::Counted(Count::SkippedEventOff));
     }
-    if roll != Roll::FORCED && !rules.rate_of(name).admits(roll) {
+    if roll != Roll::FORCED && !rules.rate_of(&event).admits(roll) {
         return Err(Refusal::NotSampled);
     }
     refuse_while_shut(core)?;
     let capture = ask()?;
     let default = default_threshold(name).unwrap_or(OTHER_THRESHOLD);
-    let threshold = rules.threshold(name, capture.threshold_or_none(), default);
+    let threshold = rules.threshold(&event, capture.threshold_or_none(), default);
     let header = header_of(name, capture, threshold);
     let permit = acquire(core, &header)?;
     let chunk = core.chunks.take().ok_or(Refusal::Counted(Count::SkippedMemory))?;
@@ -205,7 +209,8 @@ fn acquire(core: &CaptureCore, header: &TraceHeader) -> Result<Permit, Refusal> 
     })
 }
 
-/// Tells the Collector, and arms the recorder.
+/// Tells the Collector, without a wake, and arms the recorder. Nobody has to read the trace before it signals: it
+/// ends, fills its first chunk, is stopped or makes a call; the Collector's sweep finds what sleeps.
 fn announce(
     core: &Arc<CaptureCore>,
     rules: &Rules,
@@ -216,7 +221,11 @@ fn announce(
     let id = TraceId::from_random(random_bits());
     let shared = Arc::new(SharedTrace::new(core.clone(), core.next_label(), id, header, permit, chunk.clone()));
     core.counters.count(Count::Started);
-    if core.inbox.push(InboxItem::Started(shared.clone())).is_err() {
+    let item = InboxItem::Started(shared.clone());
+    // Its limit may not wait for the Collector's next sweep.
+    let is_urgent = rules.limits.max_trace_duration < QUIET_FROM;
+    let pushed = if is_urgent { core.inbox.push(item) } else { core.inbox.push_quietly(item) };
+    if pushed.is_err() {
         shared.settle(Count::InboxFull);
         shared.close();
         return Err(Refusal::Settled);

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use super::chunk::{CHUNK_BYTES, ChunkPool};
 use super::clock::Clock;
-use super::dice::{RateLimit, SampledOut};
+use super::dice::UnitDice;
 use super::inbox::Inbox;
 use super::lane::{ChunkLane, LanePool};
 use super::routes::Routes;
@@ -61,11 +61,10 @@ pub(crate) struct CaptureCore {
     pub(crate) permits: ActivePermits,
     pub(crate) dedupe: DedupeTable,
     pub(crate) cpu: CpuGate,
-    pub(crate) sampled_out: SampledOut,
+    pub(crate) dice: UnitDice,
     pub(crate) handlers: Handlers,
     made_raw: u64,
     gate: AtomicU8,
-    dice: AtomicU64,
     rules: RwLock<Arc<Rules>>,
     lanes: LanePool,
 }
@@ -111,11 +110,10 @@ impl CaptureCore {
             permits: parts.permits,
             dedupe: parts.dedupe,
             cpu: CpuGate::default(),
-            sampled_out: SampledOut::new(agent),
+            dice: UnitDice::new(parts.rules.highest_rate()),
             handlers: parts.handlers,
             made_raw,
             gate: AtomicU8::new(Shut::NotRunning as u8),
-            dice: AtomicU64::new(parts.rules.highest_rate().0),
             rules: RwLock::new(Arc::new(parts.rules)),
         })
     }
@@ -142,12 +140,6 @@ impl CaptureCore {
         self.gate.fetch_and(!(reason as u8), Ordering::Relaxed) & reason as u8 != 0
     }
 
-    /// The limit that the dice are rolled against: the highest of all rates.
-    #[inline]
-    pub(crate) fn dice(&self) -> RateLimit {
-        RateLimit(self.dice.load(Ordering::Relaxed))
-    }
-
     /// Rates, thresholds and limits as they are now.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -156,7 +148,7 @@ impl CaptureCore {
     /// Puts new rules into force for traces that start from now on.
     pub(crate) fn set_rules(&self, rules: Rules) {
         let mut current = self.rules.write().unwrap_or_else(PoisonError::into_inner);
-        self.dice.store(rules.highest_rate().0, Ordering::Relaxed);
+        self.dice.set_limit(rules.highest_rate());
         *current = Arc::new(rules);
     }
 

@@ -1,4 +1,4 @@
-//! What host threads tell the agent: a bounded queue, and one wake until it is drained.
+//! What host threads tell the agent: a bounded queue, and at most one wake until it is drained.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +13,14 @@ use super::native::fork;
 /// discarded by its host thread within this time costs the agent nothing.
 pub(crate) const COALESCE: Duration = Duration::from_millis(5);
 
+/// Items that wait without a ring at most; what they hold is not freed before they are drained.
+const MAX_QUIET: usize = 256;
+
 /// A bounded queue from any host thread to one actor.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
     queue: ArrayQueue<T>,
-    /// Set from the first push until the next drain, so a burst rings once.
+    /// Set from the first ring until the next drain, so a burst rings once.
     rung: AtomicBool,
     /// Nobody drains it any more.
     closed: AtomicBool,
@@ -34,23 +37,42 @@ impl<T> Inbox<T> {
         })
     }
 
-    /// Queues `item`; gives it back when the queue is full or closed. Never waits.
+    /// Queues `item` and rings; gives it back when the queue is full or closed. Never waits.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
+        self.push_and(item, Self::ring)
+    }
+
+    /// As `push`, of what can wait until somebody rings or drains for another reason: rings only when
+    /// [`MAX_QUIET`] items wait.
+    pub(crate) fn push_quietly(&self, item: T) -> Result<(), T> {
+        self.push_and(item, |inbox| {
+            if inbox.queue.len() >= MAX_QUIET.min(inbox.queue.capacity()) {
+                inbox.ring();
+            }
+        })
+    }
+
+    fn push_and(&self, item: T, then: impl FnOnce(&Self)) -> Result<(), T> {
         if fork::is_forked_child() || self.closed.load(Ordering::Relaxed) {
             // In a forked child: the agent's thread stayed in the parent, and the wake would reach the parent's.
             return Err(item);
         }
         self.queue.push(item)?;
-        // As in `drain`: of two swaps one is first. Either this one finds the flag cleared and rings, or the
-        // drain's reads what this one wrote, and its pops see the item.
-        if !self.rung.swap(true, Ordering::SeqCst) {
-            self.bell.notify_one();
-        }
+        then(self);
         if self.closed.load(Ordering::SeqCst) {
             // Closed in between, after its last drain perhaps.
             while self.queue.pop().is_some() {}
         }
         Ok(())
+    }
+
+    /// Has the queue drained. Not for a forked child.
+    pub(crate) fn ring(&self) {
+        // As in `drain`: of two swaps one is first. Either this one finds the flag cleared and rings, or the
+        // drain's reads what this one wrote, and its pops see the item.
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            self.bell.notify_one();
+        }
     }
 
     /// Takes nothing from now on, and gives out what is queued.
@@ -99,6 +121,23 @@ mod tests {
         let start = tokio::time::Instant::now();
         inbox.rung().await;
         assert_eq!(start.elapsed(), COALESCE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_can_wait_rings_only_when_much_of_it_waits() {
+        let inbox = Inbox::new(2 * MAX_QUIET);
+        let is_rung = async || tokio::time::timeout(2 * COALESCE, inbox.rung()).await.is_ok();
+        for number in 1..MAX_QUIET {
+            inbox.push_quietly(number).unwrap();
+        }
+        assert!(!is_rung().await);
+        inbox.push_quietly(0).unwrap();
+        assert!(is_rung().await);
+        assert_eq!(inbox.drain().count(), MAX_QUIET);
+        let small = Inbox::new(1);
+        small.push_quietly(1).unwrap();
+        assert_eq!(small.push_quietly(2), Err(2));
+        assert!(tokio::time::timeout(2 * COALESCE, small.rung()).await.is_ok(), "a full one rings, however small");
     }
 
     #[test]

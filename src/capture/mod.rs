@@ -21,6 +21,9 @@ pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod scope;
 pub(crate) mod trace;
+#[cfg(any(native_capture, miri))]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
+pub(crate) mod wakes;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]

@@ -245,6 +245,8 @@ impl Recorder {
         self.next_call = call.wrapping_add(1);
         if call == 0 {
             self.shared.register_route();
+            // What is routed to the trace needs its session.
+            self.shared.signal();
         }
         self.record(TraceEvent::CallOpen(call));
         (call, self.label_numbers)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::dice::RateLimit;
 use crate::model::config::Limits;
+use crate::model::config::event_rules::EventRule;
 
 /// The checked configuration as it is in force.
 #[derive(Debug, Clone)]
@@ -20,19 +21,18 @@ impl Rules {
         RateLimit::from_rate(self.limits.events.highest_rate(self.limits.sample_rate))
     }
 
-    /// The limit for the event `name`.
-    pub(crate) fn rate_of(&self, name: &str) -> RateLimit {
-        RateLimit::from_rate(self.limits.events.of(name).sample_rate.unwrap_or(self.limits.sample_rate))
+    /// What the configuration says about the event `name`.
+    pub(crate) fn of(&self, name: &str) -> EventRule {
+        self.limits.events.of(name)
     }
 
-    /// Whether the configuration switches the event `name` off.
-    pub(crate) fn is_off(&self, name: &str) -> bool {
-        !self.limits.events.of(name).capture
+    /// The limit for an event.
+    pub(crate) fn rate_of(&self, event: &EventRule) -> RateLimit {
+        RateLimit::from_rate(event.sample_rate.unwrap_or(self.limits.sample_rate))
     }
 
-    /// The threshold of the event `name`: what the configuration says, else `handlers`, else `default`.
-    pub(crate) fn threshold(&self, name: &str, handlers: Option<Duration>, default: Duration) -> Duration {
-        let own = self.limits.events.of(name).threshold;
-        own.or(self.threshold_for_tests).or(handlers).unwrap_or(default)
+    /// The threshold of an event: what the configuration says, else `handlers`, else `default`.
+    pub(crate) fn threshold(&self, event: &EventRule, handlers: Option<Duration>, default: Duration) -> Duration {
+        event.threshold.or(self.threshold_for_tests).or(handlers).unwrap_or(default)
     }
 }

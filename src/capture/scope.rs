@@ -1,5 +1,6 @@
 //! One unit of work, traced or not.
 
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
@@ -22,7 +23,10 @@ use crate::model::trace_event::EndReason;
 /// in which nothing ever ran is discarded and counted in [`Stats::never_run`](crate::Stats).
 #[must_use = "a scope traces what is run in it"]
 #[derive(Debug)]
-pub struct Scope(State);
+pub struct Scope(
+    // Emptied by `Drop`: with drop glue of its own, of which almost every scope has no need, each costs a call.
+    ManuallyDrop<State>,
+);
 
 #[derive(Debug)]
 enum State {
@@ -56,32 +60,32 @@ impl Scope {
     /// A scope that traces nothing.
     #[inline]
     pub fn none() -> Self {
-        Self(State::Off)
+        Self(ManuallyDrop::new(State::Off))
     }
 
     pub(crate) fn traced(recorder: Box<Recorder>) -> Self {
-        Self(State::Traced(recorder))
+        Self(ManuallyDrop::new(State::Traced(recorder)))
     }
 
     pub(crate) fn frame(id: FrameId) -> Self {
-        Self(State::Frame(Waits::new(id)))
+        Self(ManuallyDrop::new(State::Frame(Waits::new(id))))
     }
 
     /// Leaves a scope that traces nothing in its place.
     #[cfg(feature = "tower")]
     pub(crate) fn take(&mut self) -> Self {
-        Self(std::mem::replace(&mut self.0, State::Off))
+        Self(ManuallyDrop::new(std::mem::replace(&mut *self.0, State::Off)))
     }
 
     /// Whether what runs in it is recorded, as a trace or as a frame of the trace around it.
     #[inline]
     pub fn is_sampled(&self) -> bool {
-        !matches!(self.0, State::Off)
+        !matches!(*self.0, State::Off)
     }
 
     /// The trace that this scope records to; for a frame of another trace, the one that runs here.
     pub fn trace_id(&self) -> Option<TraceId> {
-        match &self.0 {
+        match &*self.0 {
             State::Off => None,
             State::Traced(recorder) => Some(recorder.shared.id),
             State::Frame(_) => current_trace_id(),
@@ -96,14 +100,14 @@ impl Scope {
     /// Its recorder, to be driven by hand.
     #[cfg(test)]
     pub(crate) fn into_recorder(mut self) -> Option<Box<Recorder>> {
-        match std::mem::replace(&mut self.0, State::Off) {
+        match std::mem::replace(&mut *self.0, State::Off) {
             State::Traced(recorder) => Some(recorder),
             State::Off | State::Frame(_) => None,
         }
     }
 
     pub(crate) fn shared(&self) -> Option<&Arc<SharedTrace>> {
-        match &self.0 {
+        match &*self.0 {
             State::Traced(recorder) => Some(&recorder.shared),
             State::Off | State::Frame(_) => None,
         }
@@ -161,7 +165,7 @@ impl Scope {
 
     #[inline(never)]
     pub(crate) fn end(&mut self, reason: EndReason) {
-        if let State::Traced(recorder) = std::mem::replace(&mut self.0, State::Off) {
+        if let State::Traced(recorder) = std::mem::replace(&mut *self.0, State::Off) {
             recorder.end(reason);
         }
     }
@@ -169,7 +173,7 @@ impl Scope {
     /// Runs `f` with the recorder in force. `leave` says how to close the poll; `None` leaves it open.
     #[inline]
     fn enter<R>(&mut self, f: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
-        match &mut self.0 {
+        match &mut *self.0 {
             State::Off => f(),
             State::Frame(waits) => {
                 let guard = waits.enter();
@@ -179,7 +183,7 @@ impl Scope {
             }
             State::Traced(recorder) => {
                 if !recorder.enter_poll() {
-                    self.0 = State::Off;
+                    *self.0 = State::Off;
                     return f();
                 }
                 let mut installed = Installed::new(&mut self.0);

@@ -126,6 +126,7 @@ impl ConfigBuilder {
             hooks: self.hooks,
             warnings,
             is_process_default: self.is_process_default,
+            proxy: environment.proxy(),
         })
     }
 }

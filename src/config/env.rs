@@ -14,6 +14,23 @@ const PREFIX: &str = "FLAME_ON_";
 /// The API key's variable in all FlameOn clients. It wins over `FLAME_ON_API_KEY`.
 const SHARED_API_KEY: &str = "FLAMEON_API_KEY";
 
+/// The proxy's variables, by which all kinds of programs are told; the first that is set counts.
+const HTTPS_PROXY: [&str; 2] = ["HTTPS_PROXY", "https_proxy"];
+const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
+
+/// What the environment says about proxies. The address may hold a password: the debug form shows nothing.
+#[derive(Clone, Default)]
+pub(super) struct Proxy {
+    pub(super) https: String,
+    pub(super) no: String,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy").field("is_set", &!self.https.is_empty()).finish()
+    }
+}
+
 /// The variables that concern the agent, read once.
 #[derive(Clone, Default)]
 pub(super) struct Environment(BTreeMap<String, OsString>);
@@ -26,9 +43,15 @@ impl fmt::Debug for Environment {
 }
 
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
-    /// Keeps the variables whose name begins with `FLAME_ON_`, and `FLAMEON_API_KEY`.
+    /// Keeps the variables whose name begins with `FLAME_ON_`, `FLAMEON_API_KEY`, and those of proxies.
     fn from_iter<I: IntoIterator<Item = (N, V)>>(variables: I) -> Self {
-        let is_ours = |name: &String| name.starts_with(PREFIX) || name == SHARED_API_KEY;
+        let is_ours = |name: &String| {
+            let name = name.as_str();
+            name.starts_with(PREFIX)
+                || name == SHARED_API_KEY
+                || HTTPS_PROXY.contains(&name)
+                || NO_PROXY.contains(&name)
+        };
         // A name that is not UTF-8 cannot be one of ours.
         let named = variables.into_iter().filter_map(|(name, value)| Some((name.into().into_string().ok()?, value)));
         Self(named.filter(|(name, _)| is_ours(name)).map(|(name, value)| (name, value.into())).collect())
@@ -62,10 +85,19 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
+    /// What they say about proxies.
+    pub(super) fn proxy(&self) -> Proxy {
+        let first = |names: [&str; 2]| {
+            let mut texts = names.iter().filter_map(|name| self.0.get(*name)?.to_str().map(str::trim));
+            texts.find(|text| !text.is_empty()).unwrap_or_default().to_owned()
+        };
+        Proxy { https: first(HTTPS_PROXY), no: first(NO_PROXY) }
+    }
+
     /// One for each variable that looks like ours but is not, and one for two API keys that differ.
     pub(super) fn warnings(&self) -> Vec<String> {
         let known: Vec<String> = KEYS.iter().map(|key| variable(key.name)).collect();
-        let is_unknown = |name: &&String| *name != SHARED_API_KEY && !known.contains(name);
+        let is_unknown = |name: &&String| name.starts_with(PREFIX) && !known.contains(name);
         let mut warnings: Vec<String> =
             self.0.keys().filter(is_unknown).map(|name| unknown_variable(name, &known)).collect();
         let keys = [self.0.get(SHARED_API_KEY), self.0.get(&variable("api_key"))];

@@ -23,22 +23,9 @@ use crate::model::config::keys::with_keys;
 use crate::model::config::types::{key_doc, lent};
 use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret, ServerAddress, Settings};
 
-/// Keys of errors, native capture, the spool and compression, which this version checks but does not read. They are
+/// Keys of native capture, which this version checks but does not read. They are
 /// there so that one configuration serves this version and the next ones.
-const NOT_READ_YET: [&str; 22] = [
-    "capture_errors",
-    "logger_fallback",
-    "error_flush_interval_ms",
-    "max_error_batch_size",
-    "max_error_buffer_size",
-    "error_dedupe_window_ms",
-    "max_string_length",
-    "max_breadcrumbs",
-    "in_app_include",
-    "in_app_exclude",
-    "source_context",
-    "spool_dir",
-    "spool_max_bytes",
+const NOT_READ_YET: [&str; 7] = [
     "cpu_sample_hz",
     "cpu_signal",
     "max_sampled_threads",
@@ -46,8 +33,6 @@ const NOT_READ_YET: [&str; 22] = [
     "raw_stacks",
     "max_symbol_bytes",
     "debug_file",
-    "max_message_bytes",
-    "compression",
 ];
 
 /// A checked configuration: every value is in range. [`Config::builder`] makes one.
@@ -68,6 +53,7 @@ pub struct Config {
     hooks: Hooks,
     warnings: Vec<String>,
     is_process_default: bool,
+    proxy: env::Proxy,
 }
 
 impl Config {
@@ -94,6 +80,18 @@ impl Config {
         changed.into_iter().filter(|key| NOT_READ_YET.contains(key)).collect()
     }
 
+    /// What `HTTPS_PROXY` said when the configuration was built; empty for nothing.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "nothing is reached over the net"))]
+    pub(crate) fn https_proxy(&self) -> &str {
+        &self.proxy.https
+    }
+
+    /// What `NO_PROXY` said.
+    #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "nothing is reached over the net"))]
+    pub(crate) fn no_proxy(&self) -> &str {
+        &self.proxy.no
+    }
+
     /// All checked values.
     pub(crate) fn limits(&self) -> &Arc<Limits> {
         &self.limits
@@ -117,6 +115,7 @@ impl Config {
             hooks: Hooks::default(),
             warnings: Vec::new(),
             is_process_default: false,
+            proxy: env::Proxy::default(),
         }
     }
 }

@@ -27,6 +27,35 @@ pub(crate) fn filter(profile: &Profile, threshold: Option<f64>) -> Profile {
     Profile { nodes: keep_large(&profile.nodes, &inclusive, least), frames: profile.frames.clone() }
 }
 
+/// `profile` without every block whose inclusive time is less than `threshold` x total; that time goes to the block
+/// above, so the total stays. Unlike [`filter`] it takes out the block itself: above 1 only the root is left.
+#[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only messages have a limit"))]
+pub(crate) fn fold(profile: &Profile, threshold: f64) -> Profile {
+    let inclusive = inclusive_times(profile);
+    let least = as_double(inclusive.first().copied().unwrap_or(Nanos::ZERO)) * threshold;
+    let mut kept: Vec<ProfileNode> = Vec::new();
+    // Where each node, or what it was folded into, finds itself in `kept`.
+    let mut places: Vec<u32> = Vec::with_capacity(profile.nodes.len());
+    for (node, &inclusive) in profile.nodes.iter().zip(&inclusive) {
+        let parent = places.get(to_index(node.parent)).copied();
+        // Whatever is below a small block is small as well.
+        let place = match parent.filter(|_| as_double(inclusive) < least) {
+            Some(parent) => {
+                if let Some(parent) = kept.get_mut(to_index(parent)) {
+                    parent.own.0 += node.own.0;
+                }
+                parent
+            }
+            None => {
+                kept.push(ProfileNode { parent: parent.unwrap_or(node.parent), ..*node });
+                u32::try_from(kept.len() - 1).unwrap_or(CLOSED)
+            }
+        };
+        places.push(place);
+    }
+    Profile { nodes: kept, frames: profile.frames.clone() }
+}
+
 fn keep_large(nodes: &[ProfileNode], inclusive: &[Nanos], least: f64) -> Vec<ProfileNode> {
     let mut kept = Vec::with_capacity(nodes.len());
     // Where the children of each node find it in `kept`.

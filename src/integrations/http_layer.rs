@@ -1,4 +1,4 @@
-//! A tower layer that traces HTTP and gRPC requests.
+//! A tower layer that traces HTTP and gRPC requests, and reports those that fail.
 //!
 //! ```text
 //!          call   poll     poll = head    poll_frame    poll_frame      poll_frame = end
@@ -18,10 +18,12 @@
 //!   layer rolls again.
 
 mod body;
+mod errors;
 mod request_info;
 mod response;
 mod rules;
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -50,6 +52,11 @@ impl FlameOn {
     /// deduplication does not apply; [`set_identifier`](crate::set_identifier) in the handler supplies a better one.
     /// It is never a raw path.
     ///
+    /// With `capture_errors` it opens an error context for each request, in which
+    /// [`set_user`](crate::set_user) and the like act, and reports requests that fail: by an error of the service, a
+    /// status 5xx, or a panic, which all pass through unchanged. What is told of the request is its method, URL, route,
+    /// headers and remote address (axum's `ConnectInfo`, or a `SocketAddr` in the extensions), without secrets.
+    ///
     /// The trace ends with the response's body: at its end or its error, or when it is dropped. With the head end
     /// responses without a body (to HEAD and CONNECT, status 1xx, 204 and 304, an empty body) and event streams
     /// (`text/event-stream`). Errors, panics and bodies pass through unchanged, and once the agent has stopped the
@@ -63,7 +70,7 @@ impl FlameOn {
     ///     .layer(flame_on.layer().skip(|request| request.uri.path() == "/health"));
     /// ```
     pub fn layer(&self) -> FlameOnLayer {
-        FlameOnLayer(Arc::new(Shared { core: self.core().cloned(), rules: Rules::default() }))
+        FlameOnLayer(Arc::new(Shared { core: self.core().cloned(), rules: Rules::default(), agent: self.clone() }))
     }
 }
 
@@ -77,6 +84,7 @@ pub struct FlameOnLayer(Arc<Shared>);
 struct Shared {
     core: Option<Arc<CaptureCore>>,
     rules: Rules,
+    agent: FlameOn,
 }
 
 impl FlameOnLayer {
@@ -122,7 +130,7 @@ impl FlameOnLayer {
 
     #[inline]
     fn start(&self, info: &RequestInfo<'_>) -> Scope {
-        let Shared { core: Some(core), rules } = &*self.0 else { return Scope::none() };
+        let Shared { core: Some(core), rules, .. } = &*self.0 else { return Scope::none() };
         let dice = match rules.verdict(core, info) {
             Verdict::Skip => return Scope::none(),
             Verdict::Trace => Dice::Forced,
@@ -159,6 +167,7 @@ pub struct FlameOnService<S> {
 impl<S, ReqBody, ResBody> Service<http::Request<ReqBody>> for FlameOnService<S>
 where
     S: Service<http::Request<ReqBody>, Response = http::Response<ResBody>>,
+    S::Error: Display + 'static,
     ResBody: Body,
 {
     type Response = http::Response<TracedBody<ResBody>>;
@@ -170,10 +179,13 @@ where
     }
 
     fn call(&mut self, request: http::Request<ReqBody>) -> Self::Future {
-        let mut scope = self.layer.start(&RequestInfo::of(&request));
+        let info = RequestInfo::of(&request);
+        let reporter = errors::reporter(&self.layer.0.agent, &self.layer.0.rules, &info);
+        let mut scope = self.layer.start(&info);
         let ends_with_head = matches!(*request.method(), http::Method::HEAD | http::Method::CONNECT);
         // Inner services may work in `call` already.
-        let future = scope.poll_leaving(|| self.inner.call(request), |_| Some(Leave::Ready));
-        ResponseFuture::new(future, scope, ends_with_head)
+        let call = || reporter.inside(|| self.inner.call(request));
+        let future = scope.poll_leaving(call, |_| Some(Leave::Ready));
+        ResponseFuture::new(future, scope, ends_with_head, reporter)
     }
 }

@@ -4,9 +4,17 @@
 
 #[cfg(feature = "tower")]
 pub(crate) mod http_layer;
+pub(crate) mod job;
+#[cfg(feature = "tower")]
+pub(crate) mod job_layer;
+#[cfg(feature = "log")]
+pub(crate) mod log;
 #[cfg(feature = "ractor")]
 pub mod ractor;
+pub(crate) mod socket;
 #[cfg(feature = "tracing")]
 pub(crate) mod tracing_layer;
+#[cfg(feature = "tracing")]
+pub(crate) mod tracing_records;
 #[cfg(feature = "tower")]
 pub(crate) mod unit_layer;

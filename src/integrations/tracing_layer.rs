@@ -15,14 +15,16 @@ mod tests;
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::Id;
-use tracing::{Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use self::callsites::Callsites;
+use super::tracing_records;
 use crate::capture::current::{is_traced, with_current};
 use crate::capture::frame::NAMES;
+use crate::errors::logger;
 use crate::model::frame::FrameId;
 
 /// A layer that makes frames of spans; for the subscriber of the process, whether an agent has started or not.
@@ -46,7 +48,11 @@ use crate::model::frame::FrameId;
 /// ```
 #[must_use = "a layer does nothing until it is a part of a subscriber"]
 pub fn tracing_layer() -> TracingLayer {
-    TracingLayer { targets: Targets::new().with_default(LevelFilter::INFO), callsites: Callsites::default() }
+    TracingLayer {
+        targets: Targets::new().with_default(LevelFilter::INFO),
+        callsites: Callsites::default(),
+        breadcrumbs: LevelFilter::OFF,
+    }
 }
 
 /// What [`tracing_layer`] returns.
@@ -76,13 +82,14 @@ pub fn tracing_layer() -> TracingLayer {
 pub struct TracingLayer {
     targets: Targets,
     callsites: Callsites,
+    breadcrumbs: LevelFilter,
 }
 
 impl TracingLayer {
     /// The lowest level that counts, for targets that [`TracingLayer::with_targets`] does not name. Default: `INFO`.
     /// `OFF` leaves all spans out.
     pub fn with_max_level(self, level: impl Into<LevelFilter>) -> Self {
-        Self { targets: self.targets.with_default(level), callsites: Callsites::default() }
+        Self { targets: self.targets.with_default(level), callsites: Callsites::default(), ..self }
     }
 
     /// Which spans count, by target and level, in place of what was said before. A target that it does not name, and
@@ -94,7 +101,13 @@ impl TracingLayer {
     /// # Ok::<(), tracing_subscriber::filter::ParseError>(())
     /// ```
     pub fn with_targets(self, targets: Targets) -> Self {
-        Self { targets, callsites: Callsites::default() }
+        Self { targets, callsites: Callsites::default(), ..self }
+    }
+
+    /// Keeps records of this level and above, below `ERROR`, as breadcrumbs of the task that they are from. `OFF` unless
+    /// said. Records of level `ERROR` are error events wherever the agent has `logger_fallback` on.
+    pub fn with_breadcrumbs(self, level: impl Into<LevelFilter>) -> Self {
+        Self { breadcrumbs: level.into(), ..self }
     }
 
     #[inline(never)]
@@ -144,6 +157,15 @@ impl<S> Layer<S> for TracingLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
+    fn on_layer(&mut self, _: &mut S) {
+        logger::note_bridge();
+    }
+
+    #[inline]
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        tracing_records::on_event(event, self.breadcrumbs.into_level());
+    }
+
     #[inline]
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
         if is_traced() {

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::queue_stats::QueueStats;
+
 macro_rules! counters {
     ($($(#[doc = $doc:literal])+ $variant:ident => $field:ident,)+) => {
         /// What can be counted; one for each number in [`Stats`] that only grows.
@@ -18,6 +20,24 @@ macro_rules! counters {
         #[non_exhaustive]
         pub struct Stats {
             $($(#[doc = $doc])+ pub $field: u64,)+
+            /// Traces that a shipper has accepted.
+            pub shipped: u64,
+            /// Encoded bytes that a shipper has accepted.
+            pub shipped_bytes: u64,
+            /// Batches that a shipper has accepted.
+            pub batches: u64,
+            /// Dropped: the outbox was full, and this was its oldest trace.
+            pub evicted: u64,
+            /// Dropped: the shipper's error was permanent (a server's `success: false` among them).
+            pub rejected: u64,
+            /// Dropped: the batch was tried in vain for as long as one is tried, or the shipper panicked or blocked.
+            pub send_failed: u64,
+            /// Traces that went to `spool_dir`, from where they are sent later: see `trace_queue.spool`.
+            pub spooled: u64,
+            /// Adapter calls for traces that panicked.
+            pub adapter_panics: u64,
+            /// Adapter calls for traces that went on past their deadline and were abandoned.
+            pub adapter_abandoned: u64,
             /// Units of work that the dice left out.
             pub sampled_out: u64,
             /// Traces that run or are being finished now.
@@ -32,13 +52,17 @@ macro_rules! counters {
             pub breaker_open: bool,
             /// Whether the agent runs (not paused, not stopped, intensity of restarts not exceeded).
             pub running: bool,
+            /// How the shipping of traces goes. Its numbers are a part of those above.
+            pub trace_queue: QueueStats,
+            /// How the shipping of error events goes.
+            pub error_queue: QueueStats,
         }
 
         impl Stats {
             /// The admitted traces that are over, each by the one name that says what became of it: `started` less
             /// `active_traces` and `outbox_traces`, once nothing is on its way between two of them.
             pub fn settled(&self) -> u64 {
-                self.shipped + self.below_threshold + self.deduplicated + self.never_run + self.lost()
+                self.shipped + self.spooled + self.below_threshold + self.deduplicated + self.never_run + self.lost()
             }
 
             /// Admitted traces that were worth shipping, or might have been, and were lost: what
@@ -55,6 +79,26 @@ macro_rules! counters {
                     + self.finalize_timed_out
                     + self.finalize_failed
             }
+
+            /// With what became of the traces that were handed over to be shipped.
+            pub(crate) fn with_trace_queue(self, queue: QueueStats) -> Self {
+                Self {
+                    shipped: queue.sent,
+                    shipped_bytes: queue.sent_bytes,
+                    batches: queue.batches,
+                    evicted: queue.evicted,
+                    rejected: queue.rejected,
+                    send_failed: queue.failed,
+                    spooled: queue.spooled,
+                    lost_at_shutdown: self.lost_at_shutdown + queue.lost_at_shutdown,
+                    adapter_panics: queue.adapter_panics,
+                    adapter_abandoned: queue.adapter_abandoned,
+                    outbox_traces: queue.waiting,
+                    outbox_bytes: queue.bytes,
+                    trace_queue: queue,
+                    ..self
+                }
+            }
         }
 
         impl Counters {
@@ -67,17 +111,11 @@ macro_rules! counters {
 }
 
 counters! {
-    /// Traces admitted: each later counts once in exactly one of `shipped`, `rejected`, `send_failed`,
-    /// `evicted`, `lost_at_shutdown`, `below_threshold`, `deduplicated`, `never_run`, `session_not_spawned`,
+    /// Traces admitted: each later counts once in exactly one of `shipped`, `spooled`, `rejected`,
+    /// `send_failed`, `evicted`, `lost_at_shutdown`, `below_threshold`, `deduplicated`, `never_run`, `session_not_spawned`,
     /// `session_crashed`, `session_ended_by_restart`, `inbox_full`, `finalize_timed_out`,
     /// `finalize_failed`, or waits in `active_traces` or `outbox_traces`.
     Started => started,
-    /// Traces that a shipper has accepted.
-    Shipped => shipped,
-    /// Encoded bytes that a shipper has accepted.
-    ShippedBytes => shipped_bytes,
-    /// Batches that a shipper has accepted.
-    Batches => batches,
     /// Traces that ended below their threshold.
     BelowThreshold => below_threshold,
     /// Traces above their threshold whose identifier had shipped one within the dedupe window.
@@ -125,18 +163,8 @@ counters! {
     FinalizeTimedOut => finalize_timed_out,
     /// Dropped: the finalisation panicked.
     FinalizeFailed => finalize_failed,
-    /// Dropped: the outbox was full, and this was its oldest trace.
-    Evicted => evicted,
-    /// Dropped: the shipper's error was permanent (a server's `success: false` among them).
-    Rejected => rejected,
-    /// Dropped: the batch could not be sent.
-    SendFailed => send_failed,
     /// Dropped: not sent when the shutdown's limit was over.
     LostAtShutdown => lost_at_shutdown,
-    /// Adapter calls that panicked.
-    AdapterPanics => adapter_panics,
-    /// Adapter calls that went on past their deadline and were abandoned.
-    AdapterAbandoned => adapter_abandoned,
     /// Events that sessions have read.
     Events => events,
     /// Frames left out because a budget was used up.
@@ -162,6 +190,27 @@ counters! {
     Restarts => restarts,
     /// Times the memory watcher opened the circuit breaker.
     BreakerTrips => breaker_trips,
+    /// Error events that were captured and queued: what became of each says `error_queue`, or
+    /// `errors_dropped_by_host`, or `before_send_panics`.
+    ErrorsCaptured => errors_captured,
+    /// Of `errors_captured`: panics.
+    PanicsCaptured => panics_captured,
+    /// Not captured: the same error was captured in the same context within `error_dedupe_window_ms`.
+    ErrorsDeduplicated => errors_deduplicated,
+    /// Not captured: the agent does not capture errors, or has stopped.
+    ErrorsNotRunning => errors_not_running,
+    /// Not captured: reported by the host's own code while it was asked about another error.
+    ErrorsWithinCapture => errors_within_capture,
+    /// Captured without a backtrace, only with the place of the capture: another one was being resolved.
+    BacktracesSkipped => backtraces_skipped,
+    /// Not captured: the error's own code panicked.
+    ErrorCapturePanics => error_capture_panics,
+    /// Dropped: `before_send` said so.
+    ErrorsDroppedByHost => errors_dropped_by_host,
+    /// Dropped: `before_send` panicked.
+    BeforeSendPanics => before_send_panics,
+    /// Changes of an error context that were left out: on a runtime's thread outside of any, or within another change.
+    ErrorContextsIgnored => error_contexts_ignored,
     /// Traces whose degraded recording left out frames after `max_events`.
     Degraded => degraded,
 }
@@ -206,6 +255,6 @@ mod tests {
         counters.count(Count::Started);
         counters.add(Count::ClampedNanos, 7);
         let stats = counters.read();
-        assert_eq!((stats.started, stats.clamped_ns, stats.shipped), (1, 7, 0));
+        assert_eq!((stats.started, stats.clamped_ns, stats.done), (1, 7, 0));
     }
 }

@@ -5,16 +5,24 @@ pub(crate) mod call_term;
 pub(crate) mod call_tree;
 pub(crate) mod config;
 pub(crate) mod counters;
+pub(crate) mod error_dedupe;
+pub(crate) mod error_event;
 pub(crate) mod event;
 pub(crate) mod fold;
 pub(crate) mod frame;
 pub(crate) mod frame_hash;
+pub(crate) mod graphemes;
 pub(crate) mod handler;
 pub(crate) mod ids;
+pub(crate) mod in_app;
 #[allow(dead_code, reason = "its users come with the native capture")]
 pub(crate) mod native;
 pub(crate) mod profile;
+pub(crate) mod queue_stats;
+pub(crate) mod redact;
 pub(crate) mod sanitizer;
+#[allow(dead_code, reason = "its users come with the native capture")]
+pub(crate) mod stack;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod trace_event;

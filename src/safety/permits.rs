@@ -1,6 +1,7 @@
 //! How many traces may be active at once, in all and of one identifier.
 
 use std::fmt;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,6 +9,7 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 use super::identifier::IdentifierKey;
+use crate::model::frame_hash::IdHasher;
 
 /// One identifier may hold at most this fraction of the permits, so that a slow endpoint leaves room for the others.
 const IDENTIFIER_FRACTION: usize = 8;
@@ -23,8 +25,9 @@ struct Shared {
     limit: AtomicUsize,
     active: AtomicUsize,
     /// Permits held by each identifier. An entry goes when its last permit does, so there are never more entries than
-    /// permits, and [`IdentifierKey`] keeps each at a fixed size.
-    by_identifier: DashMap<IdentifierKey, usize>,
+    /// permits, and [`IdentifierKey`] keeps each at a fixed size. A key is a keyed hash already, so the map's own hash
+    /// need not be one.
+    by_identifier: DashMap<IdentifierKey, usize, BuildHasherDefault<IdHasher>>,
 }
 
 /// Why a trace may not begin.
@@ -49,7 +52,7 @@ impl ActivePermits {
         Self(Arc::new(Shared {
             limit: AtomicUsize::new(limit),
             active: AtomicUsize::new(0),
-            by_identifier: DashMap::new(),
+            by_identifier: DashMap::default(),
         }))
     }
 

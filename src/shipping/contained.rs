@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::adapter::{BoxedAdapter, ShipContext, ShipperAdapter as _};
+use super::retry::Failure;
 use super::ship_error::ShipError;
 
 #[cfg(test)]
@@ -49,14 +50,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the batch is worth another try. Not after a panic or a blocked thread: what an adapter does to
-    /// one batch it will do to the same batch again.
-    #[cfg(test)]
-    pub(crate) fn is_retryable(&self) -> bool {
+    /// What the failure says about the next try; `None` when the batch is not worth one. Not after a panic or a
+    /// blocked thread: what an adapter does to one batch it will do to the same batch again.
+    pub(crate) fn retry(&self) -> Option<Failure> {
         match self {
-            Self::Failed(error) => error.is_retryable(),
-            Self::TimedOut => true,
-            Self::Accepted | Self::Panicked | Self::Abandoned | Self::SwitchedOff => false,
+            Self::Failed(error) if error.is_denied() => Some(Failure { delay: None, is_denied: true }),
+            Self::Failed(error) => error.is_retryable().then(|| Failure { delay: error.delay(), is_denied: false }),
+            Self::TimedOut => Some(Failure::default()),
+            Self::Accepted | Self::Panicked | Self::Abandoned | Self::SwitchedOff => None,
         }
     }
 }
@@ -95,22 +96,38 @@ impl AdapterHealth {
 /// An adapter together with the means to call it safely.
 #[derive(Debug)]
 pub(crate) struct Contained<B> {
-    handle: Handle,
     adapter: BoxedAdapter<B>,
     health: Arc<AdapterHealth>,
+    place: Place,
+}
+
+/// Where calls run.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// On the blocking pool of the runtime around the call.
+    BlockingPool,
+    /// In the calling task, for tests: tokio's paused clock stands still while a blocking thread is busy.
+    #[cfg(test)]
+    Here,
 }
 
 // Not derived: a derive would ask for `B: Clone`.
 impl<B> Clone for Contained<B> {
     fn clone(&self) -> Self {
-        Self { handle: self.handle.clone(), adapter: self.adapter.clone(), health: self.health.clone() }
+        Self { adapter: self.adapter.clone(), health: self.health.clone(), place: self.place }
     }
 }
 
 impl<B: Send + Sync + 'static> Contained<B> {
-    /// Contains `adapter`, whose calls will run on the blocking pool of `handle`'s runtime.
-    pub(crate) fn new(handle: Handle, adapter: BoxedAdapter<B>) -> Self {
-        Self { handle, adapter, health: Arc::default() }
+    /// Contains `adapter`, whose calls will run on the blocking pool of the runtime they are made in.
+    pub(crate) fn new(adapter: BoxedAdapter<B>) -> Self {
+        Self { adapter, health: Arc::default(), place: Place::BlockingPool }
+    }
+
+    /// As [`Contained::new`], with calls that run in the calling task.
+    #[cfg(test)]
+    pub(crate) fn here(adapter: BoxedAdapter<B>) -> Self {
+        Self { place: Place::Here, ..Self::new(adapter) }
     }
 
     /// How the adapter fares.
@@ -149,13 +166,19 @@ impl<B: Send + Sync + 'static> Contained<B> {
         C: FnOnce(Duration) -> F + Send + 'static,
         F: Future<Output = Result<(), ShipError>> + Send,
     {
-        let (handle, health) = (self.handle.clone(), self.health.clone());
+        let (health, _place) = (self.health.clone(), self.place);
         // Not in the future: it would begin at its first poll.
         let deadline = Instant::now() + limit;
         async move {
             if health.is_switched_off() {
                 return Outcome::SwitchedOff;
             }
+            #[cfg(test)]
+            if matches!(_place, Place::Here) {
+                return within(deadline, &Notify::new(), call).await;
+            }
+            // `Err`: outside of a runtime, where nothing of ours runs.
+            let Ok(handle) = Handle::try_current() else { return Outcome::TimedOut };
             let ticket = Arc::new(Ticket { state: AtomicU8::new(WAITING), left: Notify::new(), health });
             let worker = handle.spawn_blocking({
                 let (handle, ticket) = (handle.clone(), ticket.clone());

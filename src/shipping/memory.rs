@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::adapter::{ShipContext, ShipperAdapter};
+use super::batch::Batch;
+use super::errors::ErrorBatch;
 use super::ship_error::ShipError;
-use super::trace::Batch;
+use crate::model::error_event::ErrorEvent;
 
 /// Accepts every batch and keeps its items. Clones share them.
 #[derive(Debug)]
@@ -33,6 +35,13 @@ impl<T> Default for MemoryAdapter<T> {
 impl<B: Batch> ShipperAdapter<B> for MemoryAdapter<B::Item> {
     async fn ship(&self, batch: &B, _context: &ShipContext) -> Result<(), ShipError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch.items());
+        Ok(())
+    }
+}
+
+impl ShipperAdapter<ErrorBatch> for MemoryAdapter<ErrorEvent> {
+    async fn ship(&self, batch: &ErrorBatch, _context: &ShipContext) -> Result<(), ShipError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(batch.events());
         Ok(())
     }
 }

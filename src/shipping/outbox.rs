@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::time::Instant;
+
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +24,23 @@ pub(crate) struct OutboxLimits {
     pub(crate) bytes: usize,
     /// Items that are taken at once.
     pub(crate) batch: NonZeroUsize,
+}
+
+/// An item, with what has been tried for it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Queued<T> {
+    pub(crate) item: T,
+    /// How often it was sent in vain.
+    pub(crate) tries: u32,
+    /// When it was sent for the first time.
+    pub(crate) first_try: Option<Instant>,
+}
+
+impl<T> Queued<T> {
+    /// An item that has not been tried.
+    pub(crate) fn new(item: T) -> Self {
+        Self { item, tries: 0, first_try: None }
+    }
 }
 
 /// Why an outbox gave an item up.
@@ -53,7 +72,7 @@ struct Inner<T> {
 struct Waiting<T> {
     limits: OutboxLimits,
     /// The oldest first, each with its weight.
-    items: VecDeque<(T, usize)>,
+    items: VecDeque<(Queued<T>, usize)>,
     /// The sum of the weights.
     bytes: usize,
     /// Set from the first full batch until one is taken, so that a burst rings once.
@@ -79,7 +98,7 @@ impl<T: Weighted> Outbox<T> {
                 return (self.0.on_evicted)(item, reason);
             }
             waiting.bytes = waiting.bytes.saturating_add(weight);
-            waiting.items.push_back((item, weight));
+            waiting.items.push_back((Queued::new(item), weight));
             (waiting.evict(), waiting.doorbell_if_full())
         };
         self.report(evicted);
@@ -91,18 +110,17 @@ impl<T: Weighted> Outbox<T> {
     /// Returns a batch that could not be shipped: its items are the oldest again, in their order. They are
     /// also the first to go if there is no room for them any more. Does not ring: who returns a batch
     /// decides when to try again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "where a retry will return its batch"))]
-    pub(crate) fn put_back(&self, batch: impl IntoIterator<Item = T, IntoIter: DoubleEndedIterator>) {
-        let mut back = batch.into_iter().rev().map(|item| (item.weight_bytes(), item)).collect::<Vec<_>>();
+    pub(crate) fn put_back(&self, batch: impl IntoIterator<Item = Queued<T>, IntoIter: DoubleEndedIterator>) {
+        let mut back = batch.into_iter().rev().map(|back| (back.item.weight_bytes(), back)).collect::<Vec<_>>();
         let evicted = {
             let mut waiting = self.lock();
             if waiting.closed {
                 drop(waiting);
-                return back.drain(..).rev().for_each(|(_, item)| (self.0.on_evicted)(item, Eviction::Closed));
+                return back.drain(..).rev().for_each(|(_, back)| (self.0.on_evicted)(back.item, Eviction::Closed));
             }
-            for (weight, item) in back {
+            for (weight, back) in back {
                 waiting.bytes = waiting.bytes.saturating_add(weight);
-                waiting.items.push_front((item, weight));
+                waiting.items.push_front((back, weight));
             }
             waiting.evict()
         };
@@ -127,7 +145,7 @@ impl<T: Weighted> Outbox<T> {
     }
 
     /// Answers the doorbell: takes up to one batch, the oldest first. Empty when nothing waits.
-    pub(crate) fn take_batch(&self) -> Vec<T> {
+    pub(crate) fn take_batch(&self) -> Vec<Queued<T>> {
         let mut waiting = self.lock();
         waiting.rung = false;
         let count = waiting.limits.batch.get().min(waiting.items.len());
@@ -139,7 +157,7 @@ impl<T: Weighted> Outbox<T> {
         let mut waiting = self.lock();
         waiting.closed = true;
         let count = waiting.items.len();
-        waiting.take(count)
+        waiting.take(count).into_iter().map(|queued| queued.item).collect()
     }
 
     /// Whether a batch of the full size waits.
@@ -197,17 +215,17 @@ impl<T> Waiting<T> {
     fn evict(&mut self) -> Vec<T> {
         let mut evicted = Vec::new();
         while self.items.len() > self.limits.items.get() || self.bytes > self.limits.bytes {
-            let Some(item) = self.pop() else { break };
-            evicted.push(item);
+            let Some(oldest) = self.pop() else { break };
+            evicted.push(oldest.item);
         }
         evicted
     }
 
-    fn take(&mut self, count: usize) -> Vec<T> {
+    fn take(&mut self, count: usize) -> Vec<Queued<T>> {
         std::iter::from_fn(|| self.pop()).take(count).collect()
     }
 
-    fn pop(&mut self) -> Option<T> {
+    fn pop(&mut self) -> Option<Queued<T>> {
         let (item, weight) = self.items.pop_front()?;
         self.bytes = self.bytes.saturating_sub(weight);
         Some(item)

@@ -16,6 +16,15 @@ const MAX_SOURCES: usize = 16;
 pub struct ShipError {
     cause: Box<dyn Error + Send + Sync>,
     kind: Kind,
+    /// What became of the first items of the batch, where it left in parts; the error is about those after them.
+    settled: Vec<Part>,
+}
+
+/// Items that follow each other in a batch, and what the destination said of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Part {
+    pub(crate) items: usize,
+    pub(crate) is_accepted: bool,
 }
 
 #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only a server says so"))]
@@ -32,14 +41,29 @@ enum Kind {
 }
 
 impl ShipError {
+    fn of_kind(cause: impl Into<Box<dyn Error + Send + Sync>>, kind: Kind) -> Self {
+        Self { cause: cause.into(), kind, settled: Vec::new() }
+    }
+
+    /// Says what became of the items before those that the error is about.
+    #[cfg_attr(not(all(test, feature = "grpc")), allow(dead_code, reason = "only messages have a limit"))]
+    pub(crate) fn after(self, settled: Vec<Part>) -> Self {
+        Self { settled, ..self }
+    }
+
+    /// See [`ShipError::after`].
+    pub(crate) fn settled(&self) -> &[Part] {
+        &self.settled
+    }
+
     /// Trying again can help: the batch is kept and sent again later, within the agent's bounds.
     pub fn retryable(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into(), kind: Kind::Retryable { after: None } }
+        Self::of_kind(cause, Kind::Retryable { after: None })
     }
 
     /// Trying again cannot help: the batch is dropped and counted as rejected.
     pub fn permanent(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into(), kind: Kind::Permanent }
+        Self::of_kind(cause, Kind::Permanent)
     }
 
     /// Makes the error retryable, but not before `delay` has passed.
@@ -51,13 +75,13 @@ impl ShipError {
     /// The server read the batch and refused it with `message`, of which the beginning is kept.
     #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only a server says so"))]
     pub(crate) fn rejected(message: &str) -> Self {
-        Self { cause: format!("the server rejected the batch: {}", shortened(message)).into(), kind: Kind::Rejected }
+        Self::of_kind(format!("the server rejected the batch: {}", shortened(message)), Kind::Rejected)
     }
 
     /// The server does not accept the key.
     #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "only a server says so"))]
     pub(crate) fn denied(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { cause: cause.into(), kind: Kind::Denied }
+        Self::of_kind(cause, Kind::Denied)
     }
 
     /// Whether trying again can help.
@@ -74,13 +98,11 @@ impl ShipError {
     }
 
     /// Whether the server read the batch and refused it.
-    #[cfg(test)]
     pub(crate) fn is_rejected(&self) -> bool {
         self.kind == Kind::Rejected
     }
 
     /// Whether the server does not accept the key. Not retryable as it is, but what was sent was not at fault.
-    #[cfg(test)]
     pub(crate) fn is_denied(&self) -> bool {
         self.kind == Kind::Denied
     }
@@ -90,7 +112,7 @@ impl ShipError {
     /// The cause may be a type of the user's: its formatting and its destructor must run where a panic is
     /// caught, not where the agent happens to log or drop the error.
     pub(crate) fn detach(self) -> Self {
-        Self { cause: text_of(&*self.cause).into(), kind: self.kind }
+        Self { cause: text_of(&*self.cause).into(), ..self }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use super::batch::{Batch, Item};
 use super::outbox::Weighted;
 use crate::encode::collapsed;
 use crate::encode::gzip::gzip;
@@ -13,8 +14,11 @@ use crate::encode::pprof::{self, ProfileMeta};
 use crate::model::ids::TraceId;
 use crate::model::profile::{Profile, ProfileNode};
 
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(feature = "grpc")]
+mod thin;
 
 /// A finished trace: one unit of work, and where its time went. Read-only; clones share it.
 #[derive(Clone)]
@@ -68,6 +72,8 @@ struct TraceData {
     on_given_up: Mutex<Option<OnGivenUp>>,
     /// The length of the last encoding that was handed out.
     encoded: AtomicU64,
+    /// Whether the last message that carried it had to leave detail out.
+    is_thinned_to_fit: AtomicBool,
 }
 
 impl Trace {
@@ -75,7 +81,8 @@ impl Trace {
     pub(crate) fn new(mut parts: TraceParts) -> Self {
         let on_given_up = Mutex::new(parts.on_given_up.take());
         let duration = parts.profile.total().into();
-        Self(Arc::new(TraceData { parts, duration, on_given_up, encoded: AtomicU64::new(0) }))
+        let (encoded, is_thinned_to_fit) = Default::default();
+        Self(Arc::new(TraceData { parts, duration, on_given_up, encoded, is_thinned_to_fit }))
     }
 
     /// The trace's id, which the error events captured in it carry as well.
@@ -165,13 +172,12 @@ impl Trace {
     }
 
     fn encode(&self) -> Vec<u8> {
-        let comments = self.comments();
-        let meta = ProfileMeta {
-            time_unix_nanos: unix_nanos(self.captured_at()),
-            duration: self.0.parts.profile.total(),
-            comments: &comments,
-        };
-        pprof::encode(&self.0.parts.profile, &meta)
+        self.encode_as(&self.0.parts.profile, &self.comments())
+    }
+
+    fn encode_as(&self, profile: &Profile, comments: &[String]) -> Vec<u8> {
+        let meta = ProfileMeta { time_unix_nanos: unix_nanos(self.captured_at()), duration: profile.total(), comments };
+        pprof::encode(profile, &meta)
     }
 
     fn noted(&self, encoding: Vec<u8>) -> Vec<u8> {
@@ -181,13 +187,25 @@ impl Trace {
     }
 }
 
-impl Trace {
-    /// Tells whoever wants to know that the trace will not reach its destination; the first call does.
-    pub(crate) fn give_up(&self) {
+impl Item for Trace {
+    /// Tells whoever wants to know; the first call does.
+    fn give_up(&self) {
         let on_given_up = self.0.on_given_up.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(tell) = on_given_up {
             tell();
         }
+    }
+
+    fn is_thinned_to_fit(&self) -> bool {
+        self.0.is_thinned_to_fit.load(Ordering::Relaxed)
+    }
+
+    fn to_spool(&self) -> Vec<u8> {
+        stored::write(self)
+    }
+
+    fn from_spool(bytes: &[u8]) -> Option<Self> {
+        stored::read(bytes)
     }
 }
 
@@ -224,23 +242,10 @@ impl TraceBatch {
     }
 }
 
-/// What the shipping of traces and of error events has in common.
-pub(crate) trait Batch: Clone + Send + Sync + 'static {
-    /// What is shipped.
-    type Item: Weighted + Clone + Send + Sync + 'static;
-
-    /// Makes a batch.
-    fn new(items: Vec<Self::Item>) -> Self;
-
-    /// What is in it.
-    fn items(&self) -> &[Self::Item];
-
-    /// The encoded bytes that the adapter took of it.
-    fn encoded_bytes(&self) -> u64;
-}
-
 impl Batch for TraceBatch {
     type Item = Trace;
+
+    const NAME: &'static str = "traces";
 
     fn new(traces: Vec<Trace>) -> Self {
         Self(traces.into())

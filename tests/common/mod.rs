@@ -63,11 +63,10 @@ pub(crate) fn assert_ledger_closes(agent: &FlameOn) {
 /// After the end: nothing is active, nothing waits, and the ledger closes.
 #[track_caller]
 pub(crate) fn assert_nothing_is_left(agent: &FlameOn) {
-    eventually("no trace is active and none waits", || {
+    eventually("no trace is active, none waits, and the agent has stopped", || {
         let stats = agent.stats();
-        stats.active_traces == 0 && stats.outbox_traces == 0
+        stats.active_traces == 0 && stats.outbox_traces == 0 && !stats.running
     });
-    assert!(!agent.stats().running);
     assert_ledger_closes(agent);
 }
 

@@ -100,8 +100,8 @@ fn the_layers_types_are_as_small_and_as_free_as_the_inner_ones() {
     send::<ResponseFuture<std::future::Pending<Answer>>>();
     send::<TracedBody<Script>>();
     assert_eq!(size_of::<FlameOnLayer>(), size_of::<usize>());
-    assert_eq!(size_of::<ResponseFuture<[u64; 4]>>() - size_of::<[u64; 4]>(), 24);
-    assert_eq!(size_of::<TracedBody<[u64; 4]>>() - size_of::<[u64; 4]>(), 16);
+    assert_eq!(size_of::<ResponseFuture<[u64; 4]>>() - size_of::<[u64; 4]>(), 32);
+    assert_eq!(size_of::<TracedBody<[u64; 4]>>() - size_of::<[u64; 4]>(), 24);
 }
 
 #[test]

@@ -16,11 +16,27 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 class Batch:
     """One call: its request, and its metadata as the transport showed them."""
 
-    request: flame_on_pb2.IngestRequest
+    request: flame_on_pb2.IngestRequest | flame_on_pb2.IngestErrorsRequest
     metadata: list[tuple[str, str]]
 
     def authorization(self) -> list[str]:
         return [value for key, value in self.metadata if key == "authorization"]
+
+
+@dataclass
+class ErrorIngest(flame_on_pb2_grpc.FlameOnErrorIngestServicer):
+    """Takes every call."""
+
+    batches: list[Batch] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def IngestErrors(self, request, context):  # noqa: N802, the generated code wants this name
+        with self.lock:
+            self.batches.append(Batch(request, list(context.invocation_metadata())))
+        return flame_on_pb2.IngestErrorsResponse(success=True, ingested=len(request.events))
+
+    def events(self) -> list[flame_on_pb2.ErrorEvent]:
+        return [event for batch in self.batches for event in batch.request.events]
 
 
 @dataclass
@@ -65,8 +81,10 @@ class IngestServer:
 
     def __init__(self, tls: Tls | None = None, failures: list[grpc.StatusCode] | None = None):
         self.ingest = Ingest(failures=failures or [])
+        self.errors = ErrorIngest()
         self.server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
         flame_on_pb2_grpc.add_FlameOnIngestServicer_to_server(self.ingest, self.server)
+        flame_on_pb2_grpc.add_FlameOnErrorIngestServicer_to_server(self.errors, self.server)
         address = "127.0.0.1:0"
         if tls is None:
             port = self.server.add_insecure_port(address)

@@ -31,12 +31,14 @@ class Sent:
     began: float
     ended: float
     log: str
+    error_ids: list[str]
 
 
-def run(**settings: str) -> Sent:
-    """Runs it with these settings; `api_key="k"` is `FLAME_ON_API_KEY=k`."""
+def run(environment: dict[str, str] | None = None, **settings: str) -> Sent:
+    """Runs it with these settings; `api_key="k"` is `FLAME_ON_API_KEY=k`. `environment` has full names."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(OWN) and key.lower() not in PROXIES}
     env |= SETTINGS | {f"FLAME_ON_{key.upper()}": str(value) for key, value in settings.items()}
+    env |= environment or {}
     began = time.time()
     ended = subprocess.run(
         [os.environ["INTEROP_SENDER"]], env=env, capture_output=True, text=True, timeout=120, check=False
@@ -45,5 +47,12 @@ def run(**settings: str) -> Sent:
         raise AssertionError(f"the sender ended with {ended.returncode}: {ended.stderr}")
     said = json.loads(ended.stdout)
     return Sent(
-        said["traces"], said["shipped"], said["lost"], ended.returncode == LOST, began, time.time(), ended.stderr
+        said["traces"],
+        said["shipped"],
+        said["lost"],
+        ended.returncode == LOST,
+        began,
+        time.time(),
+        ended.stderr,
+        said["error_ids"],
     )

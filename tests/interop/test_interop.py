@@ -20,6 +20,7 @@ from contract import MESSAGES, SERVICES, described
 from google.protobuf import descriptor_pb2
 from ingest_server import Ingest, IngestServer, Tls, unknown_fields
 from profiles import Decoded, compare, decode
+from proxy import Proxy
 
 TARGET = Path(os.environ["INTEROP_TARGET"])
 UUID = re.compile(r"^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
@@ -120,14 +121,12 @@ class PlainText(Case):
         for batch in ingest.batches:
             self.assertEqual(batch.authorization(), [])
 
-    def test_a_batch_that_the_server_could_not_take_is_counted_and_the_others_arrive(self):
+    def test_a_batch_that_the_server_could_not_take_is_sent_again(self):
         server = IngestServer(failures=[grpc.StatusCode.UNAVAILABLE])
         with server as ingest:
             sent = sender.run(server_url=server.address, use_ssl="false", api_key=KEY)
-        # The agent does not try a failed batch again.
-        lost = {trace.trace_id for trace in ingest.refused[0].traces}
-        self.assertEqual((sent.shipped, sent.lost), (len(sent.traces) - len(lost), len(lost)), sent.log)
-        sent.traces = [done for done in sent.traces if done["trace_id"] not in lost]
+        self.assertEqual(len(ingest.refused), 1)
+        self.assert_all_shipped(sent)
         self.assert_received(ingest, sent)
 
     def test_a_refused_key_loses_the_traces_and_says_so(self):
@@ -138,6 +137,89 @@ class PlainText(Case):
         self.assertEqual(ingest.batches, [])
         self.assert_all_lost(sent)
         self.assertNotIn(KEY, sent.log)
+
+
+class Errors(Case):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = IngestServer()
+        with cls.server:
+            cls.sent = sender.run(
+                server_url=cls.server.address, use_ssl="false", api_key=KEY, capture_errors="true", source_context="true"
+            )
+        cls.events = {event.event_id: event for event in cls.server.errors.events()}
+
+    def test_every_event_arrives_once_with_the_key(self):
+        self.assertFalse(self.sent.has_lost, self.sent.log)
+        self.assertEqual(len(self.server.errors.events()), 3)
+        self.assertEqual(len(self.events), 3)
+        self.assertLessEqual(set(self.sent.error_ids), set(self.events))
+        for batch in self.server.errors.batches:
+            self.assertEqual(batch.authorization(), [f"Bearer {KEY}"])
+        for event in self.events.values():
+            self.assertEqual(unknown_fields(event), [])
+            self.assertRegex(event.event_id, UUID)
+            self.assertTrue(self.sent.began - 1 <= event.occurred_at.ToNanoseconds() / 1e9 <= self.sent.ended + 1)
+            self.assertNotIn("secret", str(event))
+
+    def test_every_field_of_an_event_is_what_the_sender_said(self):
+        event = self.events[self.sent.error_ids[0]]
+        pairs = lambda pairs: [(pair.key, pair.value) for pair in pairs]  # noqa: E731
+        self.assertEqual(
+            (event.platform, event.environment, event.service, event.release),
+            ("rust", "interop", "interop-shop", "1.2.3"),
+        )
+        self.assertEqual((event.route, event.severity, event.handled), ("POST /orders/{id}", "fatal", False))
+        self.assertEqual((event.message, event.span_id), ("the order is not paid", "b7ad6b7169203331"))
+        self.assertEqual(list(event.fingerprint), ["payment", "bank"])
+        traces = {trace.trace_id: trace.event_identifier for trace in self.server.ingest.traces()}
+        self.assertEqual(traces[event.trace_id], "checkout", "the error is linked to its trace, and both arrived")
+        error, cause = event.exceptions
+        self.assertEqual((error.type, error.value), ("interop_sender::errors::NotPaid", "the order is not paid"))
+        self.assertEqual((cause.type, cause.value), ("std::io::error::Error", "no connection, password=[REDACTED]"))
+        self.assertEqual(len(cause.stack_trace.frames), 0)
+        self.assert_frames(error.stack_trace.frames)
+        request = event.request
+        self.assertEqual((request.method, request.route), ("POST", "/orders/{id}"))
+        self.assertEqual(request.url, "https://shop.example/orders/17?coupon=x&access_token=[REDACTED]")
+        self.assertEqual(pairs(request.headers), [("accept", "*/*"), ("authorization", "[REDACTED]")])
+        self.assertEqual(request.remote_addr, "203.0.113.9:4711")
+        user = event.user
+        self.assertEqual(
+            (user.id, user.email, user.username, user.ip_address), ("7", "ann@example.com", "Ann ☃", "2001:db8::1")
+        )
+        (crumb,) = event.breadcrumbs
+        self.assertTrue(self.sent.began - 1 <= crumb.timestamp.ToNanoseconds() / 1e9 <= self.sent.ended + 1)
+        self.assertEqual((crumb.category, crumb.message), ("cart", "added"))
+        self.assertEqual((crumb.type, crumb.level), ("user", "warning"))
+        self.assertEqual(pairs(crumb.data), [("password", "[REDACTED]"), ("sku", "4711")])
+        self.assertEqual(pairs(event.tags), [("retry", "2"), ("shop", "eu")])
+        self.assertEqual(pairs(event.contexts), [("order", '{"card":{"token":"[REDACTED]"},"id":17}')])
+
+    def assert_frames(self, frames) -> None:
+        first = frames[0]
+        self.assertIn("checkout", first.function)
+        self.assertEqual(first.module, "interop_sender::errors")
+        self.assertTrue(first.file.endswith("errors.rs") and first.abs_path.endswith("tests/interop/sender/errors.rs"))
+        source = Path(first.abs_path).read_text("utf-8").splitlines()
+        at = first.line - 1
+        self.assertIn(source[at].strip(), "Report::error(&error) .capture()")
+        self.assertEqual(first.context_line, source[at])
+        self.assertEqual(list(first.pre_context), source[at - 5 : at])
+        self.assertEqual(list(first.post_context), source[at + 1 : at + 6])
+        self.assertGreater(first.column, 0)
+        self.assertTrue(first.in_app)
+        self.assertTrue(any(not frame.in_app for frame in frames), "the runtime is not the application's")
+
+    def test_a_message_and_a_panic_are_told_too(self):
+        message = self.events[self.sent.error_ids[1]]
+        self.assertEqual((message.message, message.severity, message.handled), ("just a message", "info", True))
+        self.assertEqual((list(message.exceptions), message.trace_id), ([], ""))
+        self.assertFalse(message.HasField("user") or message.HasField("request"))
+        (panic,) = [event for key, event in self.events.items() if key not in self.sent.error_ids]
+        self.assertEqual((panic.message, panic.handled), ("a panic of size größe", False))
+        self.assertEqual(panic.exceptions[0].type, "panic")
+        self.assertEqual([pair.key for pair in panic.contexts], ["location", "thread"])
 
 
 class OverTls(Case):
@@ -153,10 +235,16 @@ class OverTls(Case):
             (scratch / name).write_bytes(pem)
         return {name: str(scratch / name) for name in pems}
 
-    def ship(self, server: Pair, client_ca: bytes | None = None, **settings: str) -> tuple[Ingest, sender.Sent]:
+    def ship(
+        self,
+        server: Pair,
+        client_ca: bytes | None = None,
+        environment: dict[str, str] | None = None,
+        **settings: str,
+    ) -> tuple[Ingest, sender.Sent]:
         listening = IngestServer(Tls(server.certificate, server.key, client_ca))
         with listening as ingest:
-            sent = sender.run(server_url=listening.address, api_key=KEY, **settings)
+            sent = sender.run(environment, server_url=listening.address, api_key=KEY, **settings)
         return ingest, sent
 
     def assert_ships(self, *args, **settings) -> None:
@@ -182,6 +270,16 @@ class OverTls(Case):
         other, pem = self.authority.issue(dns("ingest.internal")), self.pem(ca_file=self.authority.certificate)
         self.assert_refuses(other, **pem)
         self.assert_ships(other, tls_server_name="ingest.internal", **pem)
+
+    def test_traces_go_through_a_real_proxy_with_its_password_and_not_past_it(self):
+        server, pem = self.authority.issue(loopback()), self.pem(ca_file=self.authority.certificate)
+        with Proxy(self.scratch("proxy"), "shop:pass") as proxy:
+            self.assert_ships(server, environment={"https_proxy": f"http://shop:pass@{proxy.address}"}, **pem)
+            self.assertIn("CONNECT 127.0.0.1", proxy.log())
+            self.assert_refuses(server, environment={"HTTPS_PROXY": f"http://shop:wrong@{proxy.address}"}, **pem)
+            direct = {"HTTPS_PROXY": "http://127.0.0.1:1", "NO_PROXY": "example.com, 127.0.0.1"}
+            self.assert_ships(server, environment=direct, **pem)
+            self.assert_refuses(server, environment={"HTTPS_PROXY": "http://127.0.0.1:1"}, **pem)
 
     def test_a_server_that_wants_a_certificate_of_its_client_gets_it(self):
         own = self.authority.issue(dns("interop-shop"))

@@ -1,5 +1,6 @@
 //! One module for each file of vectors: its case as a type, and a check that says how a case differs.
 
+pub(crate) mod errors;
 pub(crate) mod handler;
 pub(crate) mod labels;
 pub(crate) mod pprof;

@@ -10,15 +10,28 @@ use tower::Layer as _;
 
 use crate::agents;
 use crate::rows::admission::seen;
-use crate::rows::{encode, fold, frame, http};
+use crate::rows::{encode, fold, frame, http, trace};
 
-const CASES: [&str; 10] =
-    ["rate 1e-9", "traced", "service", "layered service", "bare", "framed", "fastrace", "puffin", "fold", "encode"];
+const CASES: [&str; 12] = [
+    "rate 1e-9",
+    "traced",
+    "service",
+    "layered service",
+    "bare",
+    "framed",
+    "fastrace",
+    "puffin",
+    "fold",
+    "encode",
+    "discarded",
+    "shipped",
+];
 
 /// Operations between the two counts.
 fn operations(case: &str) -> u64 {
     match case {
         "encode" => 20,
+        "discarded" | "shipped" => 2_000,
         "fold" => 40 * fold::in_order().events(),
         _ => 3_000_000,
     }
@@ -51,6 +64,8 @@ pub fn run(case: &str, count: u64) {
             let tree = encode::tree(10_000);
             (0..count).for_each(|_| drop(black_box(tree.filter_and_encode())));
         }
+        "discarded" => drop(trace::run_discarded(count)),
+        "shipped" => drop(trace::run_shipped(count)),
         _ => panic!("no case {case:?}"),
     }
 }

@@ -71,7 +71,7 @@ async fn a_new_instance_follows_the_sessions_that_live() {
     start(&parts).await;
     scope.in_scope(|| ());
     assert!(parts.slots.collector.call(CollectorMsg::Flush, PATIENCE).await.is_some());
-    assert_eq!((parts.outbox.len(), parts.core.permits.active()), (1, 0));
+    assert_eq!((parts.traces.outbox.len(), parts.core.permits.active()), (1, 0));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn at_the_shutdown_it_has_running_traces_cut_and_finished() {
     let mut scope = unit(&parts);
     scope.poll_with(&mut Context::from_waker(Waker::noop()), |_| ());
     assert!(parts.slots.collector.call(CollectorMsg::FinishAll, PATIENCE).await.is_some());
-    assert_eq!((stats(&parts).truncated, parts.outbox.len(), parts.core.permits.active()), (1, 1, 0));
+    assert_eq!((stats(&parts).truncated, parts.traces.outbox.len(), parts.core.permits.active()), (1, 1, 0));
     collector.drain_and_wait(Some(PATIENCE)).await.unwrap();
     drop(scope);
 }

@@ -15,6 +15,7 @@ use crate::model::time::Nanos;
 use crate::model::trace_event::EndReason;
 use crate::safety::budget::Reservation;
 use crate::safety::dedupe::Claim;
+use crate::shipping::batch::Item as _;
 use crate::shipping::trace::{Origin, Trace, TraceParts};
 
 /// Time for waiting and finishing together. A tree of `max_stacks` nodes takes some 20 ms, so whatever needs
@@ -71,7 +72,7 @@ pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
         Ok(finished) => match finished.and_then(|mut finished| finished.0.take()) {
             Some(finished) => {
                 trace.settle_elsewhere();
-                parts.outbox.push(finished);
+                parts.traces.push(finished);
             }
             None => trace.settle(Count::FinalizeFailed),
         },
@@ -80,16 +81,7 @@ pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
 }
 
 async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Finished> {
-    // `Err` only when the semaphore is closed, which nobody does.
-    let permit = parts.finalizations.clone().acquire_owned().await.ok()?;
-    // `Err`: it panicked, or the runtime is going down.
-    tokio::task::spawn_blocking(move || {
-        // Held by the work itself, so that abandoned work still counts.
-        let _permit = permit;
-        Finished(Some(job.build()))
-    })
-    .await
-    .ok()
+    parts.finalizer.run(job, |job| Finished(Some(job.build()))).await
 }
 
 impl FinalizeJob {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::rig::{Rig, chunks, limits};
-use crate::capture::dice::{RateLimit, SampledOut};
+use crate::capture::dice::{RateLimit, UnitDice};
 use crate::capture::reader::LaneReader;
 use crate::capture::recorder::{Leave, Recorder};
 use crate::capture::trace::SharedTrace;
@@ -158,11 +158,10 @@ fn a_signal_is_never_lost_between_an_acknowledgement_and_a_read() {
 
 #[test]
 fn units_that_are_left_out_are_counted_while_threads_come_and_go() {
-    let dice = SampledOut::new(u64::MAX);
-    let none = RateLimit::from_rate(0.0);
+    let dice = UnitDice::new(RateLimit::from_rate(0.0));
     for _ in 0..50 {
         std::thread::scope(|scope| {
-            let threads = [(); 8].map(|()| scope.spawn(|| (0..1_000).for_each(|_| assert!(dice.roll(none).is_none()))));
+            let threads = [(); 8].map(|()| scope.spawn(|| (0..1_000).for_each(|_| assert!(dice.roll().is_none()))));
             // Reading retires counters while their threads end.
             let before = dice.sum();
             threads.into_iter().for_each(|thread| thread.join().unwrap());

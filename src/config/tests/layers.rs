@@ -72,7 +72,7 @@ fn all_problems_of_all_layers_are_listed() {
             "FLAME_ON_CAPTURE = maybe: expected true or false",
             "FLAME_ON_MAX_STACKS = -1: expected 1 to 10000000",
             "server_url = ftp://x: expected a host with an optional port, such as flameon.ai or [::1]:50051, without \
-             path or user",
+             path or user; or unix:/path",
             "sample_rate = 7: expected 0.0 to 1.0",
             "flush_interval_ms = 0: expected 1 to 3600000",
             "max_events = 0: expected 1 to 1000000000",

@@ -8,11 +8,12 @@ use pin_project_lite::pin_project;
 
 use crate::Scope;
 use crate::capture::recorder::Leave;
+use crate::errors::reporter::Reporter;
 
 type FrameOf<B> = Result<Frame<<B as Body>::Data>, <B as Body>::Error>;
 
 pin_project! {
-    /// The body of a traced response; passes everything through. 16 bytes larger than the inner body.
+    /// The body of a traced response; passes everything through. 24 bytes larger than the inner body.
     ///
     /// The trace ends when the body does: at its end, at an error, or after the frame with which `is_end_stream`
     /// turns true. Dropping it before that ends the trace as cancelled.
@@ -22,19 +23,20 @@ pin_project! {
         #[pin]
         body: B,
         scope: Scope,
+        reporter: Reporter,
     }
 }
 
 impl<B> TracedBody<B> {
-    pub(super) fn new(body: B, scope: Scope) -> Self {
-        Self { body, scope }
+    pub(super) fn new(body: B, scope: Scope, reporter: Reporter) -> Self {
+        Self { body, scope, reporter }
     }
 }
 
 /// A body that is not traced, for layers around this one that make empty responses.
 impl<B: Default> Default for TracedBody<B> {
     fn default() -> Self {
-        Self::new(B::default(), Scope::none())
+        Self::new(B::default(), Scope::none(), Reporter::default())
     }
 }
 
@@ -44,13 +46,13 @@ impl<B: Body> Body for TracedBody<B> {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<FrameOf<B>>> {
         let this = self.project();
-        let (mut body, scope) = (this.body, this.scope);
+        let (mut body, scope, reporter) = (this.body, this.scope, this.reporter);
         if !scope.is_sampled() {
-            return body.poll_frame(cx);
+            return reporter.inside(|| body.poll_frame(cx));
         }
         let (polled, _) = scope.poll_leaving(
             || {
-                let polled = body.as_mut().poll_frame(cx);
+                let polled = reporter.inside(|| body.as_mut().poll_frame(cx));
                 // In here, because `is_end_stream` is the body's own code.
                 let leave = leave(&polled, &body);
                 (polled, leave)

@@ -39,6 +39,18 @@ impl<'a> RequestInfo<'a> {
         None
     }
 
+    /// Where the request came from, as far as the server has said so in the extensions: axum's `ConnectInfo`, or a bare
+    /// `SocketAddr`.
+    pub(super) fn remote_addr(&self) -> Option<std::net::SocketAddr> {
+        let bare = self.extensions.get::<std::net::SocketAddr>().copied();
+        #[cfg(feature = "axum")]
+        let bare = bare.or_else(|| {
+            let info = self.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>();
+            info.map(|info| info.0)
+        });
+        bare
+    }
+
     /// The path of a gRPC request. A path of another shape than `/package.Service/Method` is none, whatever the
     /// headers say: it would be a raw path in the identifier.
     pub(super) fn grpc_path(&self) -> Option<&'a str> {

@@ -1,5 +1,6 @@
 //! The handler phase: from the call to the response's head.
 
+use std::fmt::Display;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,14 +9,15 @@ use http::{Response, StatusCode};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
-use super::TracedBody;
 use super::request_info::starts_with;
+use super::{TracedBody, errors};
 use crate::Scope;
 use crate::capture::recorder::Leave;
+use crate::errors::reporter::Reporter;
 use crate::model::trace_event::EndReason;
 
 pin_project! {
-    /// A response on its way; what a [`FlameOnService`](crate::FlameOnService) returns. 24 bytes larger than the
+    /// A response on its way; what a [`FlameOnService`](crate::FlameOnService) returns. 32 bytes larger than the
     /// inner future. Dropping it ends the trace as cancelled.
     #[must_use = "futures do nothing unless awaited"]
     #[derive(Debug)]
@@ -26,12 +28,13 @@ pin_project! {
         scope: Scope,
         // The request's method allows no body in the response.
         ends_with_head: bool,
+        reporter: Reporter,
     }
 }
 
 impl<F> ResponseFuture<F> {
-    pub(super) fn new(future: F, scope: Scope, ends_with_head: bool) -> Self {
-        Self { future, scope, ends_with_head }
+    pub(super) fn new(future: F, scope: Scope, ends_with_head: bool, reporter: Reporter) -> Self {
+        Self { future, scope, ends_with_head, reporter }
     }
 }
 
@@ -39,20 +42,26 @@ impl<F, B, E> Future for ResponseFuture<F>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body,
+    E: Display + 'static,
 {
     type Output = Result<Response<TracedBody<B>>, E>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (future, scope) = (this.future, this.scope);
+        let (future, scope, reporter) = (this.future, this.scope, this.reporter);
         if !scope.is_sampled() {
-            return future.poll(cx).map(|result| result.map(|response| wrap(response, Scope::none())));
+            let polled = reporter.inside(|| future.poll(cx));
+            return polled.map(|result| finish(result, Scope::none(), reporter));
         }
         let ends_with_head = *this.ends_with_head;
         let (polled, after) = scope.poll_leaving(
             || {
-                let polled = future.poll(cx);
-                // In here, because the body's own code says whether it is empty.
+                let polled = reporter.inside(|| future.poll(cx));
+                if let Poll::Ready(result) = &polled {
+                    // In here, for the id of the trace.
+                    errors::report(reporter, result);
+                }
+                // In here too, because the body's own code says whether it is empty.
                 let after = After::of(&polled, ends_with_head);
                 (polled, after)
             },
@@ -63,13 +72,28 @@ where
             if after == After::End {
                 scope.end(EndReason::Done);
             }
-            result.map(|response| wrap(response, scope.take()))
+            let errors = std::mem::take(reporter);
+            result.map(|response| wrap(response, scope.take(), errors))
         })
     }
 }
 
-fn wrap<B>(response: Response<B>, scope: Scope) -> Response<TracedBody<B>> {
-    response.map(|body| TracedBody::new(body, scope))
+/// The end of a request that is not traced.
+#[inline]
+fn finish<B, E: Display + 'static>(
+    result: Result<Response<B>, E>,
+    scope: Scope,
+    reporter: &mut Reporter,
+) -> Result<Response<TracedBody<B>>, E> {
+    if reporter.is_on() {
+        errors::report(reporter, &result);
+    }
+    let errors = std::mem::take(reporter);
+    result.map(|response| wrap(response, scope, errors))
+}
+
+fn wrap<B>(response: Response<B>, scope: Scope, reporter: Reporter) -> Response<TracedBody<B>> {
+    response.map(|body| TracedBody::new(body, scope, reporter))
 }
 
 /// What follows a poll.

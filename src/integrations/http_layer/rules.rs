@@ -35,6 +35,16 @@ impl Rules {
         if has_rules && core.is_on() { self.ask_both(core, info) } else { Verdict::Undecided }
     }
 
+    /// As [`Rules::route_of`], for an error's sake: a panic in the rule is then not counted.
+    pub(super) fn quiet_route_of(&self, info: &RequestInfo<'_>) -> Option<String> {
+        let ruled = || {
+            let rule = self.route.as_ref()?;
+            // Leaked, as in `ask`.
+            catch_unwind(AssertUnwindSafe(|| rule(info))).map_err(std::mem::forget).ok().flatten()
+        };
+        info.matched_path().map(str::to_owned).or_else(ruled)
+    }
+
     fn ask_both(&self, core: &CaptureCore, info: &RequestInfo<'_>) -> Verdict {
         if ask(core, self.skip.as_ref(), info) == Some(true) {
             Verdict::Skip

@@ -82,7 +82,8 @@ macro_rules! with_keys {
             local_dir => local_dir: Folder { default: "flame-on/" }, restart;
             /// How many bytes `local_dir` may hold. When full, the oldest files are deleted.
             local_max_bytes => local_max_bytes: Disk { default: 256 * MIB, min: MIB, max: 1_024 * TIB }, restart;
-            /// Where batches that cannot be sent wait on disk. Without it they wait in memory only.
+            /// Where batches that cannot be sent, and what is left at shutdown, wait on disk for this process or the next
+            /// one. Processes may share it. Without it they wait in memory only.
             spool_dir => spool_dir: OptionalPath {}, restart;
             /// How many bytes `spool_dir` may hold. When full, the oldest batch is evicted and counted.
             spool_max_bytes => spool_max_bytes: Disk { default: 64 * MIB, min: MIB, max: 1_024 * TIB }, restart;
@@ -143,14 +144,15 @@ macro_rules! with_keys {
             connect_timeout_ms => connect_timeout: Millis { default: 5_000, min: 1, max: 60 * 60 * 1_000 }, restart;
             /// How long a request to the server may take. Past it the attempt has failed and is retried later.
             send_timeout_ms => send_timeout: Millis { default: 10_000, min: 1, max: 60 * 60 * 1_000 }, restart;
-            /// How large a request may be. Larger batches are split.
+            /// How large a request may be before it is compressed. Larger batches are split; a trace that is larger alone
+            /// is thinned until it fits.
             // 4 MiB is what gRPC servers accept unless told otherwise; a message's length has 32 bits.
             max_message_bytes => max_message_bytes: Memory { default: 4 * MIB, min: 64 * KIB, max: 4 * GIB - 1 }, restart;
-            /// How requests are compressed: `none`, `gzip` or `zstd`.
+            /// How requests are compressed: `none`, `gzip` or `zstd`. The latter two need the feature of their name.
             compression => compression: Compressions { default: Compression::None }, restart;
-            /// Certificates (PEM) of authorities that are trusted beside those of the system.
+            /// Certificates (PEM) of authorities that are trusted beside those of the system. Read again when it changes.
             ca_file => ca_file: OptionalPath {}, restart;
-            /// The certificate (PEM) that the agent shows to the server. Needs `client_key_file`.
+            /// The certificate (PEM) that the agent shows to the server. Needs `client_key_file`. Read again when it changes.
             client_cert_file => client_cert_file: OptionalPath {}, restart;
             /// The private key (PEM) of `client_cert_file`.
             client_key_file => client_key_file: OptionalPath {}, restart;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
 
 /// Longest name of a host (RFC 1035, section 2.3.4) and of one of its labels.
 const MAX_HOST_CHARS: usize = 253;
@@ -12,6 +13,8 @@ const MAX_LABEL_CHARS: usize = 63;
 pub struct ServerAddress {
     host: String,
     port: u16,
+    /// A socket of this machine instead.
+    socket: Option<PathBuf>,
 }
 
 impl ServerAddress {
@@ -20,20 +23,35 @@ impl ServerAddress {
 
     /// What a problem says about a `server_url` that cannot be read.
     pub(crate) const EXPECTED: &'static str =
-        "a host with an optional port, such as flameon.ai or [::1]:50051, without path or user";
+        "a host with an optional port, such as flameon.ai or [::1]:50051, without path or user; or unix:/path";
 
     /// A host that is known to be valid, on the default port.
     pub(crate) fn of_host(host: &str) -> Self {
-        Self { host: host.to_owned(), port: Self::DEFAULT_PORT }
+        Self { host: host.to_owned(), port: Self::DEFAULT_PORT, socket: None }
     }
 
     /// Reads a `server_url`. The scheme (`http` or `https`) and one slash at the end are dropped; a path, a query,
     /// a user, another scheme or a space is refused.
     pub(crate) fn parse(url: &str) -> Option<Self> {
+        if let Some(path) = url.strip_prefix("unix:") {
+            return Self::of_socket(path);
+        }
         let rest = without_scheme(url);
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = split_port(authority)?;
-        Some(Self { host: host.to_owned(), port: port.map_or(Some(Self::DEFAULT_PORT), port_number)? })
+        Some(Self { host: host.to_owned(), port: port.map_or(Some(Self::DEFAULT_PORT), port_number)?, socket: None })
+    }
+
+    /// `unix:/path` and `unix:///path`, as gRPC writes them. The server is called `localhost` then.
+    fn of_socket(path: &str) -> Option<Self> {
+        let path = path.strip_prefix("//").unwrap_or(path);
+        let is_path = path.starts_with('/') && path.len() > 1 && !path.contains('\0');
+        is_path.then(|| Self { socket: Some(path.into()), ..Self::of_host("localhost") })
+    }
+
+    /// The path of the unix socket, where `server_url` is `unix:/path`.
+    pub fn unix_socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
     }
 
     /// The name or address, an IPv6 address without its brackets.
@@ -49,7 +67,9 @@ impl ServerAddress {
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
+        if let Some(path) = &self.socket {
+            write!(f, "unix:{}", path.display())
+        } else if self.host.contains(':') {
             write!(f, "[{}]:{}", self.host, self.port)
         } else {
             write!(f, "{}:{}", self.host, self.port)
@@ -121,6 +141,8 @@ mod tests {
             ("[::1]", "[::1]:50051"),
             ("https://[fe80::7]:443/", "[fe80::7]:443"),
             ("::1", "[::1]:50051"),
+            ("unix:/run/flame-on.sock", "unix:/run/flame-on.sock"),
+            ("unix:///run/flame-on.sock", "unix:/run/flame-on.sock"),
         ] {
             assert_eq!(parsed(url).as_deref(), Some(expected), "{url}");
         }
@@ -140,6 +162,9 @@ mod tests {
             "http://",
             "ftp://host",
             "host/path",
+            "unix:",
+            "unix:relative.sock",
+            "unix:/",
             "host//",
             "host?q",
             "host#f",

@@ -26,7 +26,7 @@ where
     F: Fn(u32, ShipContext) -> R + Send + Sync + 'static,
     R: Future<Output = Result<(), ShipError>> + Send + 'static,
 {
-    Contained::new(Handle::current(), BoxedAdapter::new(Scripted(script)))
+    Contained::new(BoxedAdapter::new(Scripted(script)))
 }
 
 /// Blocks its thread until the test lets go of it, and says when it has come back.
@@ -72,7 +72,7 @@ async fn an_accepted_batch_and_a_failed_one_are_told_apart() {
     });
     assert!(matches!(adapter.send(1, ShipContext::default(), LIMIT).await, Outcome::Accepted));
     let outcome = adapter.send(2, ShipContext::default(), LIMIT).await;
-    assert!(outcome.is_retryable());
+    assert!(outcome.retry().is_some());
     let Outcome::Failed(error) = outcome else { panic!("{outcome}") };
     assert_eq!((error.to_string(), error.delay()), ("503".into(), Some(Duration::from_secs(3))));
 }
@@ -92,7 +92,7 @@ async fn a_call_past_its_deadline_is_cancelled() {
     tokio::time::advance(LIMIT).await;
     let outcome = call.await.unwrap();
     assert!(matches!(outcome, Outcome::TimedOut), "{outcome}");
-    assert!(outcome.is_retryable());
+    assert!(outcome.retry().is_some());
     assert_eq!(adapter.health().stuck(), 0);
 }
 
@@ -116,7 +116,7 @@ async fn a_panic_does_not_get_out_however_its_payload_behaves() {
     for depth in 0..3 {
         let outcome = adapter.send(depth, ShipContext::default(), LIMIT).await;
         assert!(matches!(outcome, Outcome::Panicked), "{outcome}");
-        assert!(!outcome.is_retryable());
+        assert!(outcome.retry().is_none());
     }
     assert_eq!(adapter.health().stuck(), 0);
 }
@@ -151,7 +151,7 @@ async fn a_blocked_thread_is_abandoned_and_stalls_nobody() {
     let mut gate = gate();
     let outcome = gate.stick().await;
     assert!(matches!(outcome, Outcome::Abandoned), "{outcome}");
-    assert!(!outcome.is_retryable());
+    assert!(outcome.retry().is_none());
     assert_eq!(gate.adapter.health().stuck(), 1);
     gate.open.send(()).unwrap();
     gate.until_stuck(0).await;
@@ -228,7 +228,7 @@ async fn closing_is_contained_as_well() {
             panic!("not yet");
         }
     }
-    let adapter = Contained::new(Handle::current(), BoxedAdapter::new(Grumpy));
+    let adapter = Contained::new(BoxedAdapter::new(Grumpy));
     assert!(matches!(adapter.clone().close(LIMIT).await, Outcome::Panicked));
     let calm = contained(async |_, _| Ok(()));
     assert!(matches!(calm.close(LIMIT).await, Outcome::Accepted));

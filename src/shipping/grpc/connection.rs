@@ -1,22 +1,26 @@
 //! The one channel to the server: opened when needed, used again, given up when it is old or broken.
 
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Uri;
 use http::uri::PathAndQuery;
 use tokio::time::{Instant, sleep_until, timeout};
 use tonic::client::Grpc;
+use tonic::codec::CompressionEncoding;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
 use super::codec::Preencoded;
+use super::dial::{BoxStream, DialError, Dialer};
+use super::http2::{self, Sender};
 use super::quiet::Quiet;
 use super::settings::{ApiKey, GrpcSettings, GrpcSetupError};
 use super::status::{is_transport, to_ship_error};
-use super::{endpoint, settings};
-use crate::shipping::ship_error::ShipError;
+use super::{compression, endpoint, settings};
+use crate::shipping::ship_error::{ShipError, text_of};
 
 #[cfg(test)]
 mod tests;
@@ -35,9 +39,37 @@ pub(super) struct Connection {
     settings: settings::GrpcSettings,
     target: String,
     authorization: Option<MetadataValue<Ascii>>,
-    /// Kept until the connection breaks, because it holds the system's root certificates.
-    endpoint: Mutex<Option<Endpoint>>,
+    origin: Uri,
+    compression: Option<CompressionEncoding>,
+    dialer: Arc<dyn Dial>,
     live: Slot,
+}
+
+/// Opens streams; a seam for tests, which bring their own.
+pub(super) trait Dial: std::fmt::Debug + Send + Sync {
+    fn dial(&self) -> Pin<Box<dyn Future<Output = Result<BoxStream, DialError>> + Send + '_>>;
+
+    /// Whether the next stream would be opened with other certificates.
+    fn has_changed(&self) -> bool {
+        false
+    }
+
+    /// What was read from the system is read again.
+    fn forget(&self) {}
+}
+
+impl Dial for Dialer {
+    fn dial(&self) -> Pin<Box<dyn Future<Output = Result<BoxStream, DialError>> + Send + '_>> {
+        Box::pin(Self::dial(self))
+    }
+
+    fn has_changed(&self) -> bool {
+        Self::has_changed(self)
+    }
+
+    fn forget(&self) {
+        self.forget_roots();
+    }
 }
 
 /// Where the channel is, if there is one.
@@ -45,7 +77,7 @@ type Slot = Arc<Mutex<Option<Live>>>;
 
 #[derive(Debug)]
 struct Live {
-    channel: Channel,
+    channel: Sender,
     opened: Instant,
     last_used: Instant,
     /// Calls that are open now.
@@ -65,12 +97,19 @@ impl Live {
 impl Connection {
     /// Checks the settings; connects when the first call is made.
     pub(super) fn new(settings: GrpcSettings) -> Result<Self, GrpcSetupError> {
-        endpoint::check(&settings)?;
+        let dialer = Dialer::new(&settings, endpoint::origin(&settings)?)?;
+        Self::with_dialer(settings, Arc::new(dialer))
+    }
+
+    /// As [`Connection::new`], with streams from elsewhere.
+    pub(super) fn with_dialer(settings: GrpcSettings, dialer: Arc<dyn Dial>) -> Result<Self, GrpcSetupError> {
         Ok(Self {
             target: endpoint::target(&settings),
+            origin: endpoint::origin(&settings)?,
             authorization: settings.api_key.as_ref().map(ApiKey::to_header).transpose()?,
+            compression: compression(settings.compression)?,
             settings,
-            endpoint: Mutex::default(),
+            dialer,
             live: Slot::default(),
         })
     }
@@ -84,12 +123,17 @@ impl Connection {
         R: prost::Message + Default + 'static,
     {
         let limit = limit.min(self.settings.send_timeout);
-        match timeout(limit, Quiet::new(self.try_twice(path, message))).await {
+        match timeout(limit, Quiet::new(self.try_twice(path, message, limit))).await {
             Ok(result) => result,
             Err(_elapsed) => {
                 Err(ShipError::retryable(format!("no answer from {} within {} ms", self.target, limit.as_millis())))
             }
         }
+    }
+
+    /// Bytes of a request at most.
+    pub(super) fn max_message_bytes(&self) -> usize {
+        self.settings.max_message_bytes
     }
 
     /// Gives the channel up; a later call opens a new one.
@@ -98,26 +142,27 @@ impl Connection {
         drop(live);
     }
 
-    async fn try_twice<R>(&self, path: &'static str, message: Bytes) -> Result<R, ShipError>
+    async fn try_twice<R>(&self, path: &'static str, message: Bytes, limit: Duration) -> Result<R, ShipError>
     where
         R: prost::Message + Default + 'static,
     {
-        let mut call = self.open_call()?;
-        let mut result = call.unary(path, self.request(message.clone())).await;
+        let mut call = self.open_call().await?;
+        let mut result = call.unary(path, self.request(message.clone(), limit)).await;
         if call.is_reused && matches!(&result, Err(status) if is_transport(status)) {
             drop(call);
-            call = self.open_call()?;
-            result = call.unary(path, self.request(message)).await;
+            call = self.open_call().await?;
+            result = call.unary(path, self.request(message, limit)).await;
         }
         if matches!(&result, Err(status) if is_transport(status)) {
             // The next try shall see root certificates that were replaced meanwhile.
-            drop(self.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take());
+            self.dialer.forget();
         }
         result.map_err(|status| to_ship_error(&status, &self.target))
     }
 
-    fn request(&self, message: Bytes) -> Request<Bytes> {
+    fn request(&self, message: Bytes, limit: Duration) -> Request<Bytes> {
         let mut request = Request::new(message);
+        request.set_timeout(limit);
         if let Some(authorization) = &self.authorization {
             request.metadata_mut().insert("authorization", authorization.clone());
         }
@@ -125,43 +170,48 @@ impl Connection {
     }
 
     /// Begins a call on the channel there is, or on a new one.
-    fn open_call(&self) -> Result<Call, ShipError> {
-        let now = Instant::now();
-        if let Some(call) = self.reuse(now) {
+    async fn open_call(&self) -> Result<Call, ShipError> {
+        if let Some(call) = self.reuse(Instant::now()) {
             return Ok(call);
         }
-        let channel = self.endpoint()?.connect_lazy();
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            self.dialer.forget();
+            ShipError::retryable(format!("cannot ship to {}: {}", self.target, text_of(error)))
+        };
+        let stream = self.dialer.dial().await.map_err(|error| failed(&error))?;
+        let channel = http2::open(stream).await.map_err(|error| failed(&error))?;
+        let now = Instant::now();
         let live = Live { channel: channel.clone(), opened: now, last_used: now, calls: 1 };
         // Dropped after the lock: the transport is not ours to run under it.
         let old = lock(&self.live).replace(live);
         drop(old);
         tokio::spawn(Quiet::new(close_when_expired(Arc::downgrade(&self.live), now)));
-        Ok(Call { channel, opened: now, slot: self.live.clone(), is_reused: false, is_sound: false })
+        Ok(self.call_on(channel, now, false))
+    }
+
+    fn call_on(&self, channel: Sender, opened: Instant, is_reused: bool) -> Call {
+        let (slot, origin, compression) = (self.live.clone(), self.origin.clone(), self.compression);
+        Call { channel, opened, slot, origin, compression, is_reused, is_sound: false }
     }
 
     fn reuse(&self, now: Instant) -> Option<Call> {
+        let has_changed = self.dialer.has_changed();
         let mut slot = lock(&self.live);
-        let live = slot.as_mut().filter(|live| live.expires(now).is_some() && now < live.opened + MAX_AGE)?;
+        let is_fresh = |live: &Live| live.expires(now).is_some() && now < live.opened + MAX_AGE;
+        let live = slot.as_mut().filter(|live| is_fresh(live) && !has_changed && !live.channel.is_closed())?;
         live.calls += 1;
         let (channel, opened) = (live.channel.clone(), live.opened);
-        Some(Call { channel, opened, slot: self.live.clone(), is_reused: true, is_sound: false })
-    }
-
-    fn endpoint(&self) -> Result<Endpoint, ShipError> {
-        let mut cached = self.endpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(endpoint) = &*cached {
-            return Ok(endpoint.clone());
-        }
-        let endpoint = endpoint::endpoint(&self.settings)
-            .map_err(|error| ShipError::retryable(format!("cannot ship to {}: {error}", self.target)))?;
-        Ok(cached.insert(endpoint).clone())
+        drop(slot);
+        Some(self.call_on(channel, opened, true))
     }
 }
 
 /// A call on a channel. If it is dropped before its answer, the channel is given up: a server that did not answer
 /// in time may be gone.
 struct Call {
-    channel: Channel,
+    channel: Sender,
+    origin: Uri,
+    compression: Option<CompressionEncoding>,
     /// Tells the channel from a later one.
     opened: Instant,
     slot: Slot,
@@ -176,7 +226,11 @@ impl Call {
     where
         R: prost::Message + Default + 'static,
     {
-        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(MAX_ANSWER);
+        let grpc = Grpc::with_origin(self.channel.clone(), self.origin.clone());
+        let mut grpc = grpc.max_decoding_message_size(MAX_ANSWER);
+        if let Some(encoding) = self.compression {
+            grpc = grpc.send_compressed(encoding);
+        }
         let result = match grpc.ready().await {
             Ok(()) => grpc.unary(request, PathAndQuery::from_static(path), Preencoded::<R>::new()).await,
             Err(error) => Err(Status::from_error(Box::new(error))),

@@ -6,13 +6,16 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_stream::Stream;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::metadata::KeyAndValueRef;
 use tonic::transport::Server;
+use tonic::transport::server::Connected;
 use tonic::{Code, Request, Response, Status};
 
 use crate::encode::proto::flame_on::flame_on_ingest_server::{FlameOnIngest, FlameOnIngestServer};
@@ -85,34 +88,64 @@ impl IngestServer {
     /// # Errors
     /// When the address cannot be had.
     pub async fn start(address: SocketAddr) -> io::Result<Self> {
-        Self::serve(Server::builder(), address).await
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok(Self::serve(Server::builder(), address, TcpListenerStream::new(listener)))
     }
 
     /// As [`IngestServer::start`], with TLS.
     ///
     /// # Errors
-    /// When the address cannot be had, or certificate or key (both PEM) cannot be read.
+    /// When the address cannot be had.
     #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
-    pub async fn start_tls(address: SocketAddr, certificate: &[u8], key: &[u8]) -> io::Result<Self> {
-        use tonic::transport::{Identity, ServerTlsConfig};
-        let tls = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
-        Self::serve(Server::builder().tls_config(tls).map_err(io::Error::other)?, address).await
-    }
-
-    async fn serve(mut server: Server, address: SocketAddr) -> io::Result<Self> {
+    pub async fn start_tls(address: SocketAddr, config: Arc<tokio_rustls::rustls::ServerConfig>) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
+        let (secured, streams) = tokio::sync::mpsc::channel::<io::Result<ServerStream>>(16);
+        // Ends with the server, which holds the other end.
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (acceptor, secured) = (tokio_rustls::TlsAcceptor::from(config.clone()), secured.clone());
+                tokio::spawn(async move {
+                    // `Err`: the peer did not like us, or we it; that is what tests are about.
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        secured.send(Ok(ServerStream(Box::new(stream)))).await.ok();
+                    }
+                });
+            }
+        });
+        Ok(Self::serve(Server::builder(), address, tokio_stream::wrappers::ReceiverStream::new(streams)))
+    }
+
+    /// Serves streams that come from elsewhere, such as pipes in memory.
+    pub fn on_streams<S>(streams: tokio::sync::mpsc::Receiver<io::Result<S>>) -> Self
+    where
+        S: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self::serve(Server::builder(), nowhere, tokio_stream::wrappers::ReceiverStream::new(streams))
+    }
+
+    fn serve<I, S>(mut server: Server, address: SocketAddr, incoming: I) -> Self
+    where
+        I: Stream<Item = io::Result<S>> + Send + 'static,
+        S: AsyncRead + AsyncWrite + Connected + Unpin + Send + 'static,
+    {
         let service = Service { received: Arc::new(watch::channel(Vec::new()).0), answers: Arc::default() };
         let (stop, stopped) = oneshot::channel();
         let ingest = FlameOnIngestServer::new(service.clone()).max_decoding_message_size(MAX_REQUEST);
+        #[cfg(feature = "gzip")]
+        let ingest = ingest.accept_compressed(tonic::codec::CompressionEncoding::Gzip);
+        #[cfg(feature = "zstd")]
+        let ingest = ingest.accept_compressed(tonic::codec::CompressionEncoding::Zstd);
         let serving = server.add_service(ingest).serve_with_incoming_shutdown(
-            TcpListenerStream::new(listener),
+            incoming,
             // A dropped sender is a stop as well.
             async { drop(stopped.await) },
         );
         // Its errors are those of single connections.
         let done = tokio::spawn(async { drop(serving.await) });
-        Ok(Self { address, service, stop, done })
+        Self { address, service, stop, done }
     }
 
     /// Where it listens.
@@ -149,6 +182,44 @@ impl IngestServer {
             done.abort();
         }
         self.service.received.borrow().clone()
+    }
+}
+
+/// A stream that tonic knows nothing about.
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+struct ServerStream(Box<tokio_rustls::server::TlsStream<tokio::net::TcpStream>>);
+
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+mod server_stream {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::{Connected, ServerStream};
+
+    impl Connected for ServerStream {
+        type ConnectInfo = ();
+        fn connect_info(&self) {}
+    }
+
+    impl AsyncRead for ServerStream {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut *self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for ServerStream {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            Pin::new(&mut *self.0).poll_write(cx, bytes)
+        }
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut *self.0).poll_flush(cx)
+        }
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut *self.0).poll_shutdown(cx)
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use tonic::Code;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::server::{Answer, IngestServer, Received};
-use super::settings::{ApiKey, TlsSettings};
+use super::settings::{ApiKey, ProxySettings, TlsSettings};
 use super::*;
 use crate::shipping::adapter::BoxedAdapter;
 use crate::shipping::contained::{Contained, Outcome};
@@ -28,10 +28,14 @@ fn settings(server: SocketAddr) -> GrpcSettings {
     GrpcSettings {
         host: server.ip().to_string(),
         port: server.port(),
+        socket: None,
+        proxy: ProxySettings::default(),
         api_key: Some(ApiKey::new(KEY)),
         use_ssl: false,
         connect_timeout: Duration::from_secs(60),
         send_timeout: Duration::from_secs(60),
+        max_message_bytes: 4 << 20,
+        compression: Compression::None,
         tls: TlsSettings::default(),
     }
 }
@@ -78,6 +82,22 @@ async fn a_refused_batch_is_not_worth_another_try() {
     let error = ship(&adapter(server.address()), 1).await.unwrap_err();
     assert!(error.is_rejected() && !error.is_retryable());
     assert_eq!(error.to_string(), "the server rejected the batch: quota used up");
+}
+
+#[tokio::test]
+async fn a_batch_larger_than_a_message_arrives_in_several_and_a_refused_one_costs_no_other() {
+    let server = IngestServer::start(any_port()).await.unwrap();
+    let adapter = GrpcAdapter::new(GrpcSettings { max_message_bytes: 1_000, ..settings(server.address()) }).unwrap();
+    ship(&adapter, 9).await.unwrap();
+    let received = server.received();
+    assert!(received.len() > 2 && received.iter().map(|batch| batch.traces.len()).sum::<usize>() == 9);
+    server.answer_next(Answer::Reject("quota".into()));
+    let error = ship(&adapter, 9).await.unwrap_err();
+    let refused = error.settled().iter().filter(|part| !part.is_accepted).count();
+    assert_eq!((refused, error.settled().iter().map(|part| part.items).sum::<usize>()), (1, 9));
+    server.answer_next(Answer::Fail(Code::Unavailable, "later".into()));
+    let error = ship(&adapter, 9).await.unwrap_err();
+    assert!(error.is_retryable() && error.settled().is_empty());
 }
 
 #[tokio::test]
@@ -156,7 +176,7 @@ async fn a_restarted_server_is_found_again_without_a_failed_batch() {
 async fn it_works_from_the_blocking_pool_of_a_single_threaded_runtime() {
     let server = IngestServer::start(any_port()).await.unwrap();
     let adapter = BoxedAdapter::new(adapter(server.address()));
-    let contained = Contained::new(tokio::runtime::Handle::current(), adapter);
+    let contained = Contained::new(adapter);
     for _ in 0..2 {
         let outcome = contained.send(batch(1), ShipContext::default(), QUICK).await;
         assert!(matches!(outcome, Outcome::Accepted), "{outcome}");
@@ -241,92 +261,7 @@ fn tls_that_is_not_compiled_in_is_refused_at_once() {
     assert!(error.to_string().contains("tls-ring"), "{error}");
 }
 
+mod routes;
+mod throughput;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
-mod tls {
-    use super::*;
-
-    const CA: &[u8] = include_bytes!("testdata/ca.pem");
-    const CERTIFICATE: &[u8] = include_bytes!("testdata/server.pem");
-    const PRIVATE_KEY: &[u8] = include_bytes!("testdata/server.key");
-
-    fn over_tls(server: SocketAddr, tls: TlsSettings) -> GrpcAdapter {
-        GrpcAdapter::new(GrpcSettings { use_ssl: true, tls, ..settings(server) }).unwrap()
-    }
-
-    async fn tls_server() -> IngestServer {
-        // tonic's server cannot choose between two providers. `Err`: another test was here before.
-        rustls::crypto::ring::default_provider().install_default().ok();
-        IngestServer::start_tls(any_port(), CERTIFICATE, PRIVATE_KEY).await.unwrap()
-    }
-
-    fn trusting() -> TlsSettings {
-        TlsSettings { ca: Some(CA.to_vec()), ..TlsSettings::default() }
-    }
-
-    #[tokio::test]
-    async fn a_batch_arrives_over_tls() {
-        let server = tls_server().await;
-        ship(&over_tls(server.address(), trusting()), 1).await.unwrap();
-        let named = TlsSettings { server_name: Some("localhost".into()), ..trusting() };
-        ship(&over_tls(server.address(), named), 1).await.unwrap();
-        assert_eq!(server.received().len(), 2);
-    }
-
-    #[tokio::test]
-    async fn the_process_keeps_its_choice_of_a_provider() {
-        // In a process of its own, because the TLS server of other tests does install one.
-        const ALONE: &str = "FLAME_ON_TEST_ALONE";
-        const NAME: &str = "shipping::grpc::tests::tls::the_process_keeps_its_choice_of_a_provider";
-        if std::env::var_os(ALONE).is_none() {
-            let mut alone = std::process::Command::new(std::env::current_exe().unwrap());
-            let output = alone.args([NAME, "--exact"]).env(ALONE, "1").output().unwrap();
-            assert!(output.status.success(), "{output:?}");
-            assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"), "{output:?}");
-            return;
-        }
-        let server = IngestServer::start(any_port()).await.unwrap();
-        ship(&over_tls(server.address(), trusting()), 1).await.unwrap_err();
-        assert!(rustls::crypto::CryptoProvider::get_default().is_none());
-    }
-
-    #[tokio::test]
-    async fn an_unknown_issuer_or_another_name_gets_no_batch() {
-        let server = tls_server().await;
-        let unknown = ship(&over_tls(server.address(), TlsSettings::default()), 1).await.unwrap_err();
-        let other = TlsSettings { server_name: Some("flameon.ai".into()), ..trusting() };
-        let other = ship(&over_tls(server.address(), other), 1).await.unwrap_err();
-        assert!(other.to_string().contains("certificate"), "{other}");
-        for error in [unknown, other] {
-            assert!(error.is_retryable());
-            assert!(error.to_string().contains("over TLS"), "{error}");
-        }
-        assert!(server.received().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_plain_server_gets_nothing_from_a_client_that_wants_tls() {
-        let server = IngestServer::start(any_port()).await.unwrap();
-        let error = ship(&over_tls(server.address(), trusting()), 1).await.unwrap_err();
-        assert!(error.is_retryable());
-        assert!(error.to_string().contains("over TLS"), "{error}");
-        assert!(server.received().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_tls_server_gets_nothing_from_a_plain_client() {
-        let server = tls_server().await;
-        let error = ship(&adapter(server.address()), 1).await.unwrap_err();
-        assert!(error.to_string().contains("in plain text"), "{error}");
-        assert!(server.received().is_empty());
-    }
-
-    #[test]
-    fn certificates_that_cannot_be_read_are_refused_at_once() {
-        let bad = |tls| GrpcAdapter::new(GrpcSettings { use_ssl: true, tls, ..settings(any_port()) }).unwrap_err();
-        let no_ca = bad(TlsSettings { ca: Some(b"nothing".to_vec()), ..TlsSettings::default() });
-        assert!(matches!(no_ca, GrpcSetupError::BadTls { .. }), "{no_ca}");
-        let client = settings::ClientCertificate { certificate: CERTIFICATE.to_vec(), key: b"nothing".to_vec() };
-        let no_key = bad(TlsSettings { client: Some(client), ..TlsSettings::default() });
-        assert!(matches!(no_key, GrpcSetupError::BadTls { .. }), "{no_key}");
-    }
-}
+mod tls;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::{PROFILE_SUFFIX, index, stamp};
+use super::{ERRORS_SUFFIX, PROFILE_SUFFIX, index, stamp};
 
 /// Unfinished files that a crash has left behind are removed after this long.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
@@ -212,10 +212,11 @@ fn is_ours(name: &str) -> bool {
     name == index::INDEX || is_profile(name) || is_temp(name)
 }
 
-/// Whether `name` is `<time>-<uuid>.pb.gz`.
+/// Whether `name` is `<time>-<uuid>.pb.gz`, or that of a batch of error events: both make room by age alone.
 fn is_profile(name: &str) -> bool {
     const UUID: &[u8] = b"00000000-0000-0000-0000-000000000000";
-    let Some((time, id)) = name.strip_suffix(PROFILE_SUFFIX).and_then(|stem| stem.split_once('-')) else {
+    let stem = [PROFILE_SUFFIX, ERRORS_SUFFIX].into_iter().find_map(|suffix| name.strip_suffix(suffix));
+    let Some((time, id)) = stem.and_then(|stem| stem.split_once('-')) else {
         return false;
     };
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

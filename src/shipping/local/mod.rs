@@ -1,15 +1,17 @@
-//! Ships to a directory: a file for each trace, and a line for it in an index.
+//! Ships to a directory: a file for each trace, and a line for it in an index; a file for each batch of error events.
 //!
 //! Uses blocking I/O, as adapters may. Several agents and processes can share a directory. Files are complete
 //! when they appear under their name, but are not synced: what a power cut takes is not worth a stall.
 
 mod directory;
+mod errors;
 mod index;
 mod stamp;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use self::directory::{Directory, LocalError};
 use super::adapter::{ShipContext, ShipperAdapter};
@@ -18,6 +20,9 @@ use super::trace::{Trace, TraceBatch};
 
 /// What names a profile's file ends in.
 const PROFILE_SUFFIX: &str = ".pb.gz";
+
+/// What names of files of error events end in.
+const ERRORS_SUFFIX: &str = ".errors.jsonl";
 
 /// Where and how much the local adapter may write.
 #[derive(Debug, Clone)]
@@ -28,16 +33,16 @@ pub(crate) struct LocalSettings {
     pub(crate) max_bytes: u64,
 }
 
-/// Writes traces into a directory.
-#[derive(Debug)]
+/// Writes traces and error events into a directory. Clones share it.
+#[derive(Debug, Clone)]
 pub(crate) struct LocalAdapter {
-    directory: Directory,
+    directory: Arc<Directory>,
 }
 
 impl LocalAdapter {
     /// Makes the adapter; touches no file yet.
     pub(crate) fn new(settings: LocalSettings) -> Self {
-        Self { directory: Directory::new(settings.dir, settings.max_bytes) }
+        Self { directory: Arc::new(Directory::new(settings.dir, settings.max_bytes)) }
     }
 }
 

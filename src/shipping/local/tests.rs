@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::*;
 use crate::model::profile::ProfileNode;
 use crate::model::time::Nanos;
+use crate::shipping::batch::Batch as _;
+use crate::shipping::trace::TraceParts;
 use crate::shipping::trace::tests::{batch, parts, trace};
-use crate::shipping::trace::{Batch as _, TraceParts};
 
 const NO_BOUND: u64 = 1 << 30;
 

@@ -54,7 +54,7 @@ impl Rig {
     }
 
     fn take(&self) -> Vec<u32> {
-        self.outbox.take_batch().iter().map(|item| item.number).collect()
+        self.outbox.take_batch().iter().map(|queued| queued.item.number).collect()
     }
 }
 
@@ -159,7 +159,7 @@ fn nothing_is_lost_unseen_after_the_close() {
     rig.push(0..3);
     assert_eq!(rig.outbox.close().len(), 3);
     rig.push(3..4);
-    rig.outbox.put_back([Item { number: 4, weight: 1 }, Item { number: 5, weight: 1 }]);
+    rig.outbox.put_back([4, 5].map(|number| Queued::new(Item { number, weight: 1 })));
     assert_eq!(rig.evicted(), [(3, Eviction::Closed), (4, Eviction::Closed), (5, Eviction::Closed)]);
     assert!(rig.outbox.is_empty());
 }

@@ -4,6 +4,7 @@
 //! Ends with 0 when everything was shipped, with 3 when something was lost.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod errors;
 mod watch;
 mod work;
 
@@ -24,6 +25,8 @@ struct Report {
     traces: Vec<Done>,
     shipped: u64,
     lost: u64,
+    /// With `FLAME_ON_CAPTURE_ERRORS`: the ids of the captured errors.
+    error_ids: Vec<String>,
 }
 
 #[tokio::main]
@@ -38,12 +41,14 @@ async fn main() -> anyhow::Result<ExitCode> {
         .build()?;
     let agent = FlameOn::start(config)?;
     let traces = work::do_all(&agent).await?;
+    let error_ids = if agent.config().capture_errors() { errors::capture_all(&agent).await } else { Vec::new() };
 
     let handle = agent.handle();
     agent.shutdown(LIMIT).await;
     let stats = handle.stats();
-    let report = Report { traces, shipped: stats.shipped, lost: stats.lost() };
+    let report = Report { traces, shipped: stats.shipped, lost: stats.lost(), error_ids };
     println!("{}", serde_json::to_string(&report)?);
-    let is_all_shipped = report.shipped == report.traces.len() as u64 && report.lost == 0;
+    let has_all_errors = stats.error_queue.sent == stats.errors_captured;
+    let is_all_shipped = report.shipped >= report.traces.len() as u64 && report.lost == 0 && has_all_errors;
     Ok(if is_all_shipped { ExitCode::SUCCESS } else { LOST.into() })
 }

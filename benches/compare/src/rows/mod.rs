@@ -2,6 +2,7 @@
 
 pub mod admission;
 pub mod encode;
+pub mod errors;
 pub mod events;
 pub mod fold;
 pub mod frame;

@@ -56,11 +56,11 @@ fn run(threshold: Duration, traces: u64, check: impl FnOnce(&Stats) -> u64) -> D
     took
 }
 
-fn run_discarded(traces: u64) -> Duration {
+pub fn run_discarded(traces: u64) -> Duration {
     run(Duration::from_secs(3_600), traces, |stats| stats.below_threshold)
 }
 
-fn run_shipped(traces: u64) -> Duration {
+pub fn run_shipped(traces: u64) -> Duration {
     run(Duration::ZERO, traces, |stats| stats.shipped)
 }
 

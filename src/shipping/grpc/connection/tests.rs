@@ -1,20 +1,36 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use super::*;
-use crate::shipping::grpc::settings::TlsSettings;
+use crate::model::config::Compression;
+use crate::shipping::grpc::settings::{ProxySettings, TlsSettings};
 
-/// Opens channels, but never a socket: channels connect when they are used.
+/// Opens pipes whose other end is silent.
+#[derive(Debug, Default)]
+struct Pipes(Mutex<Vec<tokio::io::DuplexStream>>);
+
+impl Dial for Pipes {
+    fn dial(&self) -> Pin<Box<dyn Future<Output = Result<BoxStream, DialError>> + Send + '_>> {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        self.0.lock().unwrap().push(theirs);
+        Box::pin(std::future::ready(Ok(BoxStream::new(ours))))
+    }
+}
+
 fn connection() -> Connection {
-    Connection::new(GrpcSettings {
+    let settings = GrpcSettings {
         host: "127.0.0.1".into(),
         port: 1,
+        socket: None,
+        proxy: ProxySettings::default(),
         api_key: None,
         use_ssl: false,
         connect_timeout: Duration::from_secs(5),
         send_timeout: Duration::from_secs(10),
+        max_message_bytes: 4 << 20,
+        compression: Compression::None,
         tls: TlsSettings::default(),
-    })
-    .unwrap()
+    };
+    Connection::with_dialer(settings, Arc::new(Pipes::default())).unwrap()
 }
 
 impl Connection {
@@ -23,8 +39,8 @@ impl Connection {
     }
 
     /// A call that is answered at once.
-    fn call_once(&self) {
-        self.open_call().unwrap().is_sound = true;
+    async fn call_once(&self) {
+        self.open_call().await.unwrap().is_sound = true;
     }
 }
 
@@ -40,9 +56,9 @@ async fn pass(time: Duration) {
 async fn a_channel_is_used_again_until_it_has_been_idle_for_a_minute() {
     let connection = connection();
     assert!(!connection.is_open());
-    connection.call_once();
+    connection.call_once().await;
     pass(MAX_IDLE / 2).await;
-    let mut call = connection.open_call().unwrap();
+    let mut call = connection.open_call().await.unwrap();
     assert!(call.is_reused);
     call.is_sound = true;
     drop(call);
@@ -50,27 +66,27 @@ async fn a_channel_is_used_again_until_it_has_been_idle_for_a_minute() {
     assert!(connection.is_open());
     pass(Duration::from_millis(1)).await;
     assert!(!connection.is_open());
-    assert!(!connection.open_call().unwrap().is_reused);
+    assert!(!connection.open_call().await.unwrap().is_reused);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_channel_is_replaced_when_it_is_old_however_busy() {
     let connection = connection();
-    connection.call_once();
+    connection.call_once().await;
     for _ in 1..60 {
         pass(MAX_AGE / 60).await;
-        let mut call = connection.open_call().unwrap();
+        let mut call = connection.open_call().await.unwrap();
         assert!(call.is_reused);
         call.is_sound = true;
     }
     pass(MAX_AGE / 60).await;
-    assert!(!connection.open_call().unwrap().is_reused);
+    assert!(!connection.open_call().await.unwrap().is_reused);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_open_call_keeps_its_channel() {
     let connection = connection();
-    let mut call = connection.open_call().unwrap();
+    let mut call = connection.open_call().await.unwrap();
     pass(MAX_IDLE * 3).await;
     assert!(connection.is_open());
     call.is_sound = true;
@@ -82,20 +98,20 @@ async fn an_open_call_keeps_its_channel() {
 #[tokio::test(start_paused = true)]
 async fn a_call_without_an_answer_gives_its_channel_up_but_not_a_later_one() {
     let connection = connection();
-    let first = connection.open_call().unwrap();
+    let first = connection.open_call().await.unwrap();
     connection.close();
     pass(Duration::from_secs(1)).await;
-    connection.call_once();
+    connection.call_once().await;
     drop(first);
     assert!(connection.is_open());
-    drop(connection.open_call().unwrap());
+    drop(connection.open_call().await.unwrap());
     assert!(!connection.is_open());
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_left_running_after_the_connection() {
     let connection = connection();
-    connection.call_once();
+    connection.call_once().await;
     drop(connection);
     pass(MAX_AGE).await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);

@@ -1,0 +1,132 @@
+//! What goes in and out, on every platform.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::model::config::CpuSignal;
+
+/// What an agent asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SamplerSettings {
+    /// Samples a second of a thread that polls traced futures all the time, 1 to 10,000. The highest of all agents in
+    /// the process holds for all.
+    pub(crate) hz: u32,
+    /// Which signal; the first agent of the process decides for all ([`SamplerStats::signal`]).
+    pub(crate) signal: CpuSignal,
+    /// How many threads have a timer and a ring at the same time, 1 to 4,096; the highest of all agents holds. Further
+    /// threads run without samples and are counted.
+    pub(crate) max_threads: usize,
+}
+
+/// Why there are no CPU samples.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub(crate) enum SamplerError {
+    /// The platform is not Linux on x86_64 or aarch64.
+    #[error("CPU samples need Linux on x86_64 or aarch64")]
+    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "of the other platforms"))]
+    Unsupported,
+    /// The process was forked off one with an agent.
+    #[error("a forked child is not sampled: start the agent after the fork")]
+    Forked,
+    /// The kernel gives no timers to this process.
+    #[error("cannot create a timer: does a seccomp profile forbid timer_create, or is RLIMIT_SIGPENDING used up?")]
+    Timer(#[source] io::Error),
+    /// The kernel accepts no handler.
+    #[error("cannot install a handler for {}", .signal.as_str())]
+    Handler {
+        signal: CpuSignal,
+        #[source]
+        source: io::Error,
+    },
+    /// Others have put their handlers on top of ours too many times; another of ours could call them in a circle.
+    #[error("the handler for {} was replaced too often: choose another cpu_signal", .0.as_str())]
+    ReplacedTooOften(CpuSignal),
+}
+
+/// The registers from which unwinding starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Registers {
+    /// The instruction that the thread was about to run: an exact address, not a return address.
+    pub(crate) ip: u64,
+    pub(crate) sp: u64,
+    /// `rbp` or `x29`.
+    pub(crate) fp: u64,
+    /// `x30`; zero on x86_64.
+    pub(crate) lr: u64,
+}
+
+/// One sample as the handler left it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RawSample<'a> {
+    /// What was given to `enter`.
+    pub(crate) label: u64,
+    /// A reading of the raw clock.
+    pub(crate) time: u64,
+    pub(crate) registers: Registers,
+    /// What was given to `enter`: frames at or above this address are not the trace's.
+    pub(crate) base: u64,
+    /// The address of the first copied word.
+    pub(crate) stack_start: u64,
+    /// The stack from there upwards, in words, to `base` or as far as it was copied. Empty for a foreign stack.
+    pub(crate) stack: &'a [u64],
+    /// The thread did not run on its own stack (or not below `base`): there is nothing but the registers.
+    pub(crate) is_foreign_stack: bool,
+    /// The stack was larger than what is copied at most (64 KiB): its outer frames are missing.
+    pub(crate) is_truncated: bool,
+}
+
+impl RawSample<'_> {
+    /// The copied word at `address`; `None` when it is not aligned or was not copied.
+    pub(crate) fn word_at(&self, address: u64) -> Option<u64> {
+        let offset = address.checked_sub(self.stack_start)?;
+        if offset % 8 != 0 {
+            return None;
+        }
+        self.stack.get(usize::try_from(offset / 8).ok()?).copied()
+    }
+}
+
+/// What happened in the process since it began; the counts are all agents' together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct SamplerStats {
+    /// Samples put into a ring, with or without a stack.
+    pub(crate) taken: u64,
+    /// Of these, without a stack because the thread ran on another one than its own.
+    pub(crate) foreign_stack: u64,
+    /// Of these, with a stack that was cut off at 64 KiB.
+    pub(crate) truncated: u64,
+    /// Samples not taken because the thread's ring was full.
+    pub(crate) ring_full: u64,
+    /// Samples not taken because of the limit of 5,000 a second.
+    pub(crate) rate_limited: u64,
+    /// Samples lost because another agent of the process drained them and ours did not fetch them for too long.
+    pub(crate) queue_full: u64,
+    /// Ticks that found no traced poll running.
+    pub(crate) idle_ticks: u64,
+    /// Ticks that never arrived: another handler ate them, or the thread blocks the signal.
+    pub(crate) lost_ticks: u64,
+    /// Ticks of a timer that no longer exists.
+    pub(crate) stale_ticks: u64,
+    /// Signals that were not ours and went on to the handler before us.
+    pub(crate) chained: u64,
+    /// Threads that got no slot because `max_threads` had one.
+    pub(crate) threads_refused: u64,
+    /// Threads that got no slot because the kernel gave no timer or no memory.
+    pub(crate) threads_failed: u64,
+    /// The last error of these, as an errno; zero when there was none.
+    pub(crate) last_errno: i32,
+    /// Threads that blocked the signal when they got their slot.
+    pub(crate) threads_blocking: u64,
+    /// Slots that exist; they are used again and never freed.
+    pub(crate) slots: u64,
+    /// Of these, in use by a thread.
+    pub(crate) slots_in_use: u64,
+    /// Memory of all rings; resident once a thread's samples have gone around its ring.
+    pub(crate) ring_bytes: u64,
+    /// The signal in force.
+    pub(crate) signal: Option<CpuSignal>,
+    /// Whether another handler had taken our signal's place when it was last looked at (at most once a second).
+    pub(crate) is_handler_replaced: bool,
+}

@@ -1,0 +1,202 @@
+//! The waker that a traced poll gives to its future.
+//!
+//! ```text
+//! root     on the poll's own stack; its clone runs inside the leaf that is about to wait: an await site
+//!   └──clone──► node     one for each clone, counted by references; a wake records and forwards
+//! ```
+//! A node's address is never the root's, so a leaf that kept a node sees another waker at each poll and registers
+//! again. Every wake reaches the task's own waker; only recording is ever left out. Nothing here locks, and clones made
+//! under a runtime's own locks are safe: what runs is the unwinder and, for a node that the pool does not have, the
+//! allocator.
+
+#![allow(unsafe_code)]
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
+use std::sync::{Arc, LazyLock};
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use crossbeam_queue::ArrayQueue;
+
+use super::registers::Registers;
+use crate::capture::wakes::{SiteId, Wakes};
+
+/// Nodes kept for reuse in the process: 1,024 × 48 bytes.
+const POOLED_NODES: usize = 1_024;
+
+/// What a traced poll notes of its wakers. Called in host threads, under whatever locks their code holds.
+pub(crate) trait Observer {
+    /// A waker is cloned inside the poll of `wakes`, or elsewhere; the await site, or [`SiteId::NONE`].
+    fn await_site(wakes: &Wakes, registers: Registers) -> SiteId;
+    /// A waker of `wakes`, made at `site`, is woken.
+    fn wake(wakes: &Wakes, site: SiteId, registers: Registers);
+    /// Whether the poll of `wakes` runs on this thread.
+    fn is_polling(wakes: &Wakes) -> bool;
+}
+
+/// The waker of one poll; it lives on the poll's stack.
+pub(crate) struct RootWaker<'a> {
+    wakes: &'a Arc<Wakes>,
+    parent: &'a Waker,
+}
+
+/// What is behind a clone.
+struct Node {
+    references: AtomicUsize,
+    site: SiteId,
+    /// `None` only while it waits for reuse.
+    content: Option<Content>,
+}
+
+struct Content {
+    wakes: Arc<Wakes>,
+    parent: Waker,
+}
+
+/// Nodes that wait for reuse, without content.
+static POOL: LazyLock<ArrayQueue<Box<Node>>> = LazyLock::new(|| ArrayQueue::new(POOLED_NODES));
+
+impl<'a> RootWaker<'a> {
+    pub(crate) fn new(wakes: &'a Arc<Wakes>, parent: &'a Waker) -> Self {
+        Self { wakes, parent }
+    }
+
+    /// Runs `poll` with this waker.
+    pub(crate) fn with<O: Observer, R>(&self, poll: impl FnOnce(&Waker) -> R) -> R {
+        let data = std::ptr::from_ref(self).cast();
+        // SAFETY: the table's functions expect a pointer to a `RootWaker`, which this is; it outlives the waker, which
+        // ends with this function and is only lent to `poll`. `Waker` is `Send + Sync`, and so is all that is behind
+        // the pointer: an `Arc` of atomics and a `Waker`. A clone holds no pointer to it.
+        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, Tables::<O>::ROOT)) });
+        poll(&waker)
+    }
+}
+
+/// The tables for an observer.
+struct Tables<O>(std::marker::PhantomData<O>);
+
+impl<O: Observer> Tables<O> {
+    const ROOT: &'static RawWakerVTable =
+        &RawWakerVTable::new(root_clone::<O>, root_wake_by_ref::<O>, root_wake_by_ref::<O>, root_drop);
+    const NODE: &'static RawWakerVTable =
+        &RawWakerVTable::new(node_clone::<O>, node_wake::<O>, node_wake_by_ref::<O>, node_drop);
+}
+
+/// # Safety
+/// `data` is a live `RootWaker`.
+#[inline(never)]
+unsafe fn root_clone<O: Observer>(data: *const ()) -> RawWaker {
+    let registers = Registers::here();
+    // SAFETY: the caller's promise, kept by `RootWaker::with`.
+    let root = unsafe { &*data.cast::<RootWaker<'_>>() };
+    new_node::<O>(root.wakes.clone(), root.parent.clone(), registers)
+}
+
+/// # Safety
+/// `data` is a live `RootWaker`.
+#[inline(never)]
+unsafe fn root_wake_by_ref<O: Observer>(data: *const ()) {
+    let registers = Registers::here();
+    // SAFETY: the caller's promise, kept by `RootWaker::with`.
+    let root = unsafe { &*data.cast::<RootWaker<'_>>() };
+    O::wake(root.wakes, SiteId::NONE, registers);
+    root.parent.wake_by_ref();
+}
+
+/// The root owns nothing.
+unsafe fn root_drop(_data: *const ()) {}
+
+fn new_node<O: Observer>(wakes: Arc<Wakes>, parent: Waker, registers: Registers) -> RawWaker {
+    let site = O::await_site(&wakes, registers);
+    wakes.hold(site);
+    let content = Some(Content { wakes, parent });
+    let node = match POOL.pop() {
+        Some(mut node) => {
+            *node = Node { references: AtomicUsize::new(1), site, content };
+            node
+        }
+        None => Box::new(Node { references: AtomicUsize::new(1), site, content }),
+    };
+    RawWaker::new(Box::into_raw(node).cast_const().cast(), Tables::<O>::NODE)
+}
+
+/// # Safety
+/// `data` came from `new_node`, and the caller owns one of its references.
+unsafe fn node_of<'a>(data: *const ()) -> &'a Node {
+    // SAFETY: a node is freed or reused only after its last reference is given up, and the caller has one.
+    unsafe { &*data.cast() }
+}
+
+/// # Safety
+/// As for `node_of`.
+#[inline(never)]
+unsafe fn node_clone<O: Observer>(data: *const ()) -> RawWaker {
+    let registers = Registers::here();
+    // SAFETY: the caller's promise.
+    let node = unsafe { node_of(data) };
+    // Cloned again inside a poll of its trace, by a combinator that keeps a waker of its own: a nearer await site.
+    if let Some(content) = &node.content
+        && O::is_polling(&content.wakes)
+    {
+        return new_node::<O>(content.wakes.clone(), content.parent.clone(), registers);
+    }
+    // Relaxed: the new reference is made from an existing one, which keeps the node alive. It cannot overflow: each
+    // reference takes two words of memory somewhere, unless it is leaked, and `Arc`s of wakers have the same limit.
+    node.references.fetch_add(1, Ordering::Relaxed);
+    RawWaker::new(data, Tables::<O>::NODE)
+}
+
+/// # Safety
+/// As for `node_of`; the reference is given up.
+#[inline(never)]
+unsafe fn node_wake<O: Observer>(data: *const ()) {
+    let registers = Registers::here();
+    // SAFETY: the caller's promise. The reference is given up after its last use.
+    unsafe {
+        forward::<O>(node_of(data), registers);
+        node_drop(data);
+    }
+}
+
+/// # Safety
+/// As for `node_of`.
+#[inline(never)]
+unsafe fn node_wake_by_ref<O: Observer>(data: *const ()) {
+    let registers = Registers::here();
+    // SAFETY: the caller's promise.
+    forward::<O>(unsafe { node_of(data) }, registers);
+}
+
+fn forward<O: Observer>(node: &Node, registers: Registers) {
+    if let Some(content) = &node.content {
+        // Recorded before it is forwarded: the poll that it causes then finds it.
+        O::wake(&content.wakes, node.site, registers);
+        content.parent.wake_by_ref();
+    }
+}
+
+/// # Safety
+/// As for `node_of`; the reference is given up.
+unsafe fn node_drop(data: *const ()) {
+    // SAFETY: the caller's promise.
+    let node = unsafe { node_of(data) };
+    // Release: what this owner did happens before the node is reused.
+    if node.references.fetch_sub(1, Ordering::Release) != 1 {
+        return;
+    }
+    // Acquire: pairs with the Release of every other owner.
+    fence(Ordering::Acquire);
+    let Some(node) = NonNull::new(data.cast_mut().cast::<Node>()) else { return };
+    // SAFETY: it came from `Box::into_raw` in `new_node`, and this was the last reference.
+    let mut node = unsafe { Box::from_raw(node.as_ptr()) };
+    if let Some(content) = node.content.take() {
+        content.wakes.release(node.site);
+    }
+    // A full pool hands it back, and it is freed here.
+    drop(POOL.push(node));
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;

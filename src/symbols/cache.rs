@@ -1,0 +1,117 @@
+//! What was looked up before, within a bound.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::symbol::Symbol;
+
+/// A module by the number that the symboliser gave it, and the address in its file.
+pub(super) type Place = (u32, u64);
+
+/// What an entry of a map costs beside its symbols: key, pointers, the map's own room.
+const ENTRY: usize = 64;
+
+/// Symbols by place. Two generations: when the young one has had its half of the bytes, the old one is given up and
+/// the young one takes its place. What is used again moves to the young one, so what is used often stays.
+#[derive(Debug)]
+pub(super) struct SymbolCache {
+    young: Generation,
+    old: Generation,
+    most_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    symbols: HashMap<Place, Arc<[Symbol]>>,
+    texts: HashSet<Arc<str>>,
+    bytes: usize,
+}
+
+impl SymbolCache {
+    pub(super) fn new(most_bytes: usize) -> Self {
+        Self { young: Generation::default(), old: Generation::default(), most_bytes }
+    }
+
+    pub(super) fn get(&mut self, place: Place) -> Option<Arc<[Symbol]>> {
+        if let Some(found) = self.young.symbols.get(&place) {
+            return Some(found.clone());
+        }
+        let found = self.old.symbols.get(&place)?.clone();
+        self.insert(place, &found);
+        Some(found)
+    }
+
+    pub(super) fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
+        if self.young.bytes >= self.most_bytes / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(place, symbols);
+    }
+
+    /// One copy of each text, however many symbols have it.
+    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
+        let known = self.young.texts.get(text).or_else(|| self.old.texts.get(text)).cloned();
+        self.young.keep(known.unwrap_or_else(|| text.into()))
+    }
+
+    /// What the cache occupies.
+    pub(super) fn bytes(&self) -> usize {
+        self.young.bytes + self.old.bytes
+    }
+}
+
+impl Generation {
+    fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
+        for symbol in symbols.iter() {
+            self.keep(symbol.name.clone());
+            if let Some(file) = &symbol.file {
+                self.keep(file.clone());
+            }
+        }
+        if self.symbols.insert(place, symbols.clone()).is_none() {
+            self.bytes += ENTRY + size_of_val::<[Symbol]>(symbols);
+        }
+    }
+
+    fn keep(&mut self, text: Arc<str>) -> Arc<str> {
+        if self.texts.insert(text.clone()) {
+            self.bytes += ENTRY + text.len();
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::symbol::{Class, Role};
+    use super::*;
+
+    fn symbols(cache: &mut SymbolCache, name: &str) -> Arc<[Symbol]> {
+        let name = cache.text(name);
+        [Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain }].into()
+    }
+
+    #[test]
+    fn the_bytes_stay_within_the_bound_and_what_is_used_stays() {
+        const MOST: usize = 64 * 1024;
+        let mut cache = SymbolCache::new(MOST);
+        let favourite = symbols(&mut cache, "favourite");
+        cache.insert((0, 0), &favourite);
+        for address in 1..10_000 {
+            let symbols = symbols(&mut cache, &format!("name {address}"));
+            cache.insert((0, address), &symbols);
+            assert!(cache.get((0, 0)).is_some(), "lost after {address}");
+            assert!(cache.bytes() <= MOST + 1024, "{} bytes after {address}", cache.bytes());
+        }
+        assert!(cache.get((0, 1)).is_none());
+        assert!(cache.get((0, 9_999)).is_some());
+        assert!(cache.get((1, 9_999)).is_none());
+    }
+
+    #[test]
+    fn equal_texts_are_one() {
+        let mut cache = SymbolCache::new(1 << 20);
+        assert!(Arc::ptr_eq(&cache.text("a"), &cache.text("a")));
+    }
+}

@@ -1,0 +1,192 @@
+//! Functions, inlined ones too, by debug information.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use addr2line::gimli::{self, Dwarf, DwarfFileType, DwarfPackage, Reader as _, Section as _};
+use addr2line::{Context, Frame, LookupContinuation as _, LookupResult, SplitDwarfLoad};
+
+use super::elf::{ElfFile, UnpackBudget};
+use super::pages::PageCache;
+use super::reader::Reader;
+
+/// What addr2line is taken to keep of a unit, for each byte of its entries and of its line program. A guess.
+/// TODO: measure these four with a counting allocator; until then the bound holds by this account only.
+const KEPT_FOR_ENTRIES: usize = 2;
+const KEPT_FOR_LINES: usize = 12;
+/// What it keeps of each byte of `.debug_abbrev`, for as long as the context lives.
+const KEPT_FOR_ABBREVIATIONS: usize = 24;
+/// What it keeps of each unit that it has not looked into yet.
+const KEPT_FOR_UNIT: usize = 1024;
+
+/// A function as the debug information has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RawFrame {
+    /// As the linker knows it where that is said, else the bare name.
+    pub(super) name: Option<String>,
+    pub(super) file: Option<String>,
+    pub(super) line: u32,
+}
+
+/// The debug information of one module.
+pub(super) struct DebugInfo {
+    context: Context<Reader>,
+    package: Option<DwarfPackage<Reader>>,
+    pages: Rc<PageCache>,
+    budget: RefCell<UnpackBudget>,
+    kept: Cell<usize>,
+    charged: RefCell<Vec<usize>>,
+    /// Units that would take more than there is room for, by the addresses of their code.
+    too_long: Vec<std::ops::Range<u64>>,
+}
+
+impl DebugInfo {
+    /// Of `file`, which the program at `path` was stripped into or is itself. `None` where it has none, or where that
+    /// would take more than `most_bytes`.
+    pub(super) fn load(file: &ElfFile, path: &Path, pages: &Rc<PageCache>, most_bytes: usize) -> Option<Self> {
+        if !file.has(".debug_info") && !file.has(".zdebug_info") {
+            return None;
+        }
+        let mut budget = UnpackBudget { left: most_bytes };
+        let mut dwarf = load(file, false, &mut budget);
+        let mut kept = most_bytes - budget.left;
+        kept += dwarf.debug_abbrev.reader().len() * KEPT_FOR_ABBREVIATIONS;
+        let (units, too_long) = survey(&dwarf, most_bytes)?;
+        kept += units * KEPT_FOR_UNIT;
+        if kept > most_bytes {
+            return None;
+        }
+        dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
+        let package = package(path, pages, &mut budget);
+        let context = Context::from_dwarf(dwarf).ok()?;
+        Some(Self {
+            context,
+            package,
+            pages: pages.clone(),
+            budget: RefCell::new(budget),
+            kept: Cell::new(kept),
+            charged: RefCell::default(),
+            too_long,
+        })
+    }
+
+    /// What is kept in memory, the pages of files aside.
+    pub(super) fn bytes(&self) -> usize {
+        self.kept.get()
+    }
+
+    /// The functions at `address` of the file, innermost first; empty where nothing is known.
+    pub(super) fn frames(&self, address: u64) -> Vec<RawFrame> {
+        if self.too_long.iter().any(|range| range.contains(&address)) {
+            return Vec::new();
+        }
+        let mut lookup = self.context.find_frames(address);
+        let frames = loop {
+            match lookup {
+                LookupResult::Output(frames) => break frames,
+                LookupResult::Load { load, continuation } => lookup = continuation.resume(self.split(&load)),
+            }
+        };
+        self.charge(address);
+        let mut raw = Vec::new();
+        if let Ok(mut frames) = frames {
+            // An error ends the list: what came before it holds.
+            while let Ok(Some(frame)) = frames.next() {
+                raw.push(raw_frame(&frame));
+            }
+        }
+        raw
+    }
+
+    /// Counts what the unit of `address` has come to keep.
+    fn charge(&self, address: u64) {
+        let LookupResult::Output(Some(unit)) = self.context.find_dwarf_and_unit(address) else { return };
+        let identity = std::ptr::from_ref(unit.unit) as usize;
+        let mut charged = self.charged.borrow_mut();
+        if let Err(at) = charged.binary_search(&identity) {
+            charged.insert(at, identity);
+            self.kept.set(self.kept.get() + kept_for(unit.unit));
+        }
+    }
+
+    #[expect(clippy::arc_with_non_send_sync, reason = "what addr2line takes; it stays on one thread")]
+    fn split(&self, load: &SplitDwarfLoad<Reader>) -> Option<Arc<Dwarf<Reader>>> {
+        if let Some(package) = &self.package
+            && let Ok(Some(dwarf)) = package.find_cu(load.dwo_id, &load.parent)
+        {
+            self.keep_split(&dwarf);
+            return Some(Arc::new(dwarf));
+        }
+        let file = ElfFile::open(&split_path(load)?, &self.pages)?;
+        let mut dwarf = self::load(&file, true, &mut self.budget.borrow_mut());
+        let header = dwarf.units().next().ok()??;
+        let is_ours = dwarf.unit(header).ok()?.dwo_id == Some(load.dwo_id);
+        dwarf.make_dwo(&load.parent);
+        self.keep_split(&dwarf);
+        is_ours.then(|| Arc::new(dwarf))
+    }
+
+    fn keep_split(&self, dwarf: &Dwarf<Reader>) {
+        let abbreviations = dwarf.debug_abbrev.reader().len() * KEPT_FOR_ABBREVIATIONS;
+        let unpacked = dwarf.debug_info.reader().held_bytes() + dwarf.debug_str.reader().held_bytes();
+        self.kept.set(self.kept.get() + KEPT_FOR_UNIT + abbreviations + unpacked);
+    }
+}
+
+fn kept_for(unit: &gimli::Unit<Reader>) -> usize {
+    let lines = unit.line_program.as_ref().map_or(0, |program| program.header().raw_program_buf().len());
+    unit.header.length_including_self() * KEPT_FOR_ENTRIES + lines * KEPT_FOR_LINES
+}
+
+/// How many units there are, and the code of those that are too long to look into.
+fn survey(dwarf: &Dwarf<Reader>, most_bytes: usize) -> Option<(usize, Vec<std::ops::Range<u64>>)> {
+    let (mut count, mut too_long) = (0, Vec::new());
+    let mut headers = dwarf.units();
+    while let Some(header) = headers.next().ok()? {
+        count += 1;
+        if header.length_including_self() * KEPT_FOR_ENTRIES > most_bytes / 2 {
+            let unit = dwarf.unit(header).ok()?;
+            let mut ranges = dwarf.unit_ranges(&unit).ok()?;
+            while let Some(range) = ranges.next().ok()? {
+                too_long.push(range.begin..range.end);
+            }
+        }
+    }
+    Some((count, too_long))
+}
+
+fn load(file: &ElfFile, is_split: bool, budget: &mut UnpackBudget) -> Dwarf<Reader> {
+    let sections = Dwarf::load(|id| Ok::<_, std::convert::Infallible>(file.reader(id, is_split, budget)));
+    let Ok(mut dwarf) = sections;
+    dwarf.file_type = if is_split { DwarfFileType::Dwo } else { DwarfFileType::Main };
+    dwarf
+}
+
+/// `<program>.dwp` beside the program.
+fn package(path: &Path, pages: &Rc<PageCache>, budget: &mut UnpackBudget) -> Option<DwarfPackage<Reader>> {
+    let mut name = OsString::from(path);
+    name.push(".dwp");
+    let file = ElfFile::open(Path::new(&name), pages)?;
+    let load = |id: gimli::SectionId| Ok::<_, gimli::Error>(file.reader(id, true, budget));
+    DwarfPackage::load(load, Reader::empty()).ok()
+}
+
+fn split_path(load: &SplitDwarfLoad<Reader>) -> Option<PathBuf> {
+    let text = |reader: &Reader| reader.to_string_lossy().map(std::borrow::Cow::into_owned).ok();
+    let mut path = load.comp_dir.as_ref().and_then(text).map(PathBuf::from).unwrap_or_default();
+    path.push(text(load.path.as_ref()?)?);
+    Some(path)
+}
+
+fn raw_frame(frame: &Frame<'_, Reader>) -> RawFrame {
+    let name = frame.function.as_ref().and_then(|function| function.name.to_string_lossy().ok());
+    let location = frame.location.as_ref();
+    RawFrame {
+        name: name.map(std::borrow::Cow::into_owned).filter(|name| !name.is_empty()),
+        file: location.and_then(|location| location.file).map(str::to_owned),
+        line: location.and_then(|location| location.line).unwrap_or(0),
+    }
+}

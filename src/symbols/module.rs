@@ -1,0 +1,127 @@
+//! All that is known about one module of the process: its file, its debug information, its symbol table.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::dwarf::{DebugInfo, RawFrame};
+use super::elf::ElfFile;
+use super::identity;
+use super::pages::PageCache;
+use super::symtab::SymbolTable;
+use crate::model::native::ModuleInfo;
+
+/// Where distributions put debug information.
+const SYSTEM_DEBUG: &str = "/usr/lib/debug";
+
+/// What a module's addresses are looked up in.
+pub(super) struct Module {
+    info: Option<DebugInfo>,
+    table: Option<(ElfFile, SymbolTable)>,
+}
+
+impl Module {
+    /// Opens the files of `module`. Both parts are missing where the file was replaced since it was mapped.
+    pub(super) fn open(
+        module: &ModuleInfo,
+        debug_file: Option<&Path>,
+        pages: &Rc<PageCache>,
+        most_bytes: usize,
+    ) -> Self {
+        let program = identity::open(module, pages);
+        let separate = separate(module, program.as_ref(), debug_file, pages);
+        // A file that the user names goes before what is in the program itself.
+        let info = separate
+            .as_ref()
+            .and_then(|(file, path)| DebugInfo::load(file, path, pages, most_bytes))
+            .or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
+        let left = most_bytes.saturating_sub(info.as_ref().map_or(0, DebugInfo::bytes));
+        let table = [program, separate.map(|(file, _)| file)]
+            .into_iter()
+            .flatten()
+            .map(|file| (SymbolTable::read(&file, left), file))
+            .max_by_key(|(table, _)| table.bytes())
+            .map(|(table, file)| (file, table));
+        Self { info, table }
+    }
+
+    /// What is kept in memory, the pages of files aside.
+    pub(super) fn bytes(&self) -> usize {
+        let table = self.table.as_ref().map_or(0, |(_, table)| table.bytes());
+        table + self.info.as_ref().map_or(0, DebugInfo::bytes)
+    }
+
+    /// The functions at `address` of the file, outermost first. The outermost has the linker's name where there is
+    /// one: without full debug information its own is cut short.
+    pub(super) fn frames(&self, address: u64) -> Vec<RawFrame> {
+        let mut frames = self.info.as_ref().map(|info| info.frames(address)).unwrap_or_default();
+        frames.reverse();
+        let is_cut_short = |frame: &RawFrame| frame.name.as_ref().is_none_or(|name| !is_linkage_name(name));
+        match frames.first_mut() {
+            None => frames.extend(self.symbol(address)),
+            Some(outermost) if is_cut_short(outermost) => {
+                outermost.name = self.symbol_name(address).or_else(|| outermost.name.take());
+            }
+            Some(_) => {}
+        }
+        frames.retain(|frame| frame.name.is_some());
+        frames
+    }
+
+    /// The function at `address` by the symbol table alone.
+    pub(super) fn symbol(&self, address: u64) -> Option<RawFrame> {
+        let name = self.symbol_name(address)?;
+        Some(RawFrame { name: Some(name), file: None, line: 0 })
+    }
+
+    fn symbol_name(&self, address: u64) -> Option<String> {
+        self.table.as_ref().and_then(|(file, table)| table.name(file, address))
+    }
+}
+
+/// Whether the linker could know a Rust function by this name.
+fn is_linkage_name(name: &str) -> bool {
+    name.starts_with("_R") || name.starts_with("_ZN")
+}
+
+/// The file that the debug information of `module` was moved to, and where it is.
+fn separate(
+    module: &ModuleInfo,
+    program: Option<&ElfFile>,
+    debug_file: Option<&Path>,
+    pages: &Rc<PageCache>,
+) -> Option<(ElfFile, PathBuf)> {
+    let build_id = module.build_id.as_deref();
+    let named = debug_file.filter(|_| build_id.is_some() || identity::is_program(module));
+    let open = |path: PathBuf| {
+        let file = ElfFile::open(&path, pages)?;
+        Some((file, path))
+    };
+    let is_same = |file: &ElfFile| file.build_id.as_deref() == build_id;
+    if let Some(found) = named.map(Path::to_path_buf).and_then(open).filter(|(file, _)| is_same(file)) {
+        return Some(found);
+    }
+    // Without a build id nothing says that a file found by its name belongs to this program; its own information, if
+    // any, is better than that.
+    if build_id.is_none() || program.is_some_and(|program| program.has(".debug_info")) {
+        return None;
+    }
+    let linked = program.and_then(|program| program.debug_link.as_ref()).map(|(name, _)| &**name);
+    candidates(&module.path, build_id.unwrap_or_default(), linked)
+        .into_iter()
+        .find_map(|path| open(path).filter(|(file, _)| is_same(file)))
+}
+
+/// Where GDB looks, in its order.
+fn candidates(program: &Path, build_id: &[u8], linked: Option<&str>) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    if let Some((first, rest)) = build_id.split_first() {
+        let rest = rest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        paths.push(format!("{SYSTEM_DEBUG}/.build-id/{first:02x}/{rest}.debug").into());
+    }
+    if let (Some(name), Some(folder)) = (linked, program.parent()) {
+        paths.push(folder.join(name));
+        paths.push(folder.join(".debug").join(name));
+        paths.push(Path::new(SYSTEM_DEBUG).join(folder.strip_prefix("/").unwrap_or(folder)).join(name));
+    }
+    paths
+}

@@ -1,0 +1,217 @@
+//! Names as a person writes them, and whose they are.
+
+use super::symbol::Class;
+
+/// A name taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) text: String,
+    pub(super) is_actor_handler: bool,
+}
+
+/// Whose function a name that begins so is, where its source does not say. The longest beginning decides.
+const CRATES: &[(&str, Class)] = &[
+    ("core", Class::Plumbing),
+    ("core::slice::sort", Class::Library),
+    ("core::str", Class::Library),
+    ("core::fmt", Class::Library),
+    ("std", Class::Library),
+    ("std::panic", Class::Plumbing),
+    ("std::panicking", Class::Plumbing),
+    ("std::rt", Class::Plumbing),
+    ("std::sys", Class::Plumbing),
+    ("std::thread::local", Class::Plumbing),
+    ("alloc", Class::Library),
+    ("alloc::boxed", Class::Plumbing),
+    ("tokio", Class::Library),
+    ("tokio::runtime", Class::Plumbing),
+    ("tokio::runtime::task::join::JoinHandle", Class::Library),
+    ("tokio::task::coop", Class::Plumbing),
+    ("tokio::loom", Class::Plumbing),
+    ("tokio::future", Class::Plumbing),
+    ("futures", Class::Library),
+    ("futures_channel", Class::Library),
+    ("futures_core", Class::Plumbing),
+    ("futures_util", Class::Plumbing),
+    ("futures_util::stream::futures_unordered", Class::Library),
+    ("hyper", Class::Library),
+    ("hyper_util", Class::Library),
+    ("h2", Class::Library),
+    ("http_body_util", Class::Plumbing),
+    ("tower", Class::Plumbing),
+    ("tower_http", Class::Plumbing),
+    ("tower_service", Class::Plumbing),
+    ("axum", Class::Plumbing),
+    ("axum_core", Class::Plumbing),
+    ("tonic", Class::Library),
+    ("tracing", Class::Plumbing),
+    ("tracing_core", Class::Plumbing),
+    ("tracing_futures", Class::Plumbing),
+    ("tracing_subscriber", Class::Plumbing),
+    ("pin_project", Class::Plumbing),
+    ("pin_project_lite", Class::Plumbing),
+    ("async_trait", Class::Plumbing),
+    ("ractor", Class::Library),
+    ("ractor::actor", Class::Plumbing),
+    ("sqlx", Class::Library),
+    ("sqlx_core", Class::Library),
+    ("sqlx_sqlite", Class::Library),
+    ("reqwest", Class::Library),
+    ("mio", Class::Library),
+    ("parking_lot", Class::Library),
+    ("flame_on", Class::Plumbing),
+];
+
+/// Parts of the paths of sources that are not the user's: cargo's caches, vendored crates, the toolchain.
+const LIBRARY_PATHS: &[&str] =
+    &["/registry/src/", "/git/checkouts/", "/vendor/", "/rustc/", "/lib/rustlib/src/", "/rust/deps/", "/usr/src/"];
+
+/// Crate and method of what an actor's messages are handled by.
+const ACTOR_TRAITS: &[(&str, &str)] = &[("ractor::", "::handle")];
+
+pub(super) fn read(raw: &str) -> Named {
+    let demangled = match rustc_demangle::try_demangle(raw) {
+        Ok(name) => format!("{name:#}"),
+        Err(_) => raw.to_owned(),
+    };
+    let Some(inner) = demangled.strip_prefix('<') else {
+        return Named { text: without_generics(&demangled), is_actor_handler: false };
+    };
+    let Some(end) = closing(inner) else { return Named { text: demangled, is_actor_handler: false } };
+    let (head, rest) = (inner.get(..end).unwrap_or_default(), inner.get(end + 1..).unwrap_or_default());
+    let (own, implemented) = match split_as(head) {
+        Some((own, implemented)) => (own, without_generics(implemented)),
+        None => (head, String::new()),
+    };
+    let rest = without_generics(rest);
+    let path = read(bare_type(own)).text;
+    // A parameter of a generic function says nothing: the trait does.
+    let path = if path.contains("::") || implemented.is_empty() { path } else { implemented.clone() };
+    let is_future = implemented == "core::future::future::Future";
+    let rest = if is_future { rest.strip_suffix("::poll").unwrap_or(&rest) } else { &rest };
+    let is_actor_handler = ACTOR_TRAITS
+        .iter()
+        .any(|(krate, method)| implemented.starts_with(krate) && implemented.ends_with("::Actor") && rest == *method);
+    Named { text: format!("{path}{rest}"), is_actor_handler }
+}
+
+/// By its source where that is known, else by its crate.
+pub(super) fn class_of(named: &Named, file: Option<&str>) -> Class {
+    let listed = CRATES
+        .iter()
+        .filter(|(path, _)| is_below(&named.text, path))
+        .max_by_key(|(path, _)| path.len())
+        .map(|(_, class)| *class);
+    if !named.text.contains("::") {
+        // C, or a name that was cut short.
+        return Class::Library;
+    }
+    match file.filter(|file| file.starts_with('/')) {
+        _ if is_below(&named.text, "flame_on") => Class::Plumbing,
+        Some(file) if LIBRARY_PATHS.iter().any(|part| file.contains(part)) => listed.unwrap_or(Class::Library),
+        Some(_) => Class::Own,
+        None => listed.unwrap_or(Class::Own),
+    }
+}
+
+fn is_below(name: &str, path: &str) -> bool {
+    name.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// `&mut dyn shop::Shape + Send` is about `shop::Shape`.
+fn bare_type(mut text: &str) -> &str {
+    while let Some(rest) = ["&", "*const ", "*mut ", "mut ", "dyn "].iter().find_map(|mark| text.strip_prefix(mark)) {
+        text = rest;
+    }
+    text.split(" + ").next().unwrap_or(text)
+}
+
+/// Steps through `text` with the depth of brackets after each character; the `>` of an arrow is none.
+fn depths(text: &str) -> impl Iterator<Item = (usize, char, i32)> {
+    let (mut depth, mut before) = (0, ' ');
+    text.char_indices().map(move |(at, character)| {
+        match character {
+            '<' | '(' | '[' => depth += 1,
+            '>' if before == '-' => {}
+            '>' | ')' | ']' => depth -= 1,
+            _ => {}
+        }
+        before = character;
+        (at, character, depth)
+    })
+}
+
+fn closing(text: &str) -> Option<usize> {
+    depths(text).find(|(_, _, depth)| *depth < 0).map(|(at, ..)| at)
+}
+
+fn split_as(head: &str) -> Option<(&str, &str)> {
+    let is_as = |at: usize| head.get(at..).is_some_and(|rest| rest.starts_with(" as "));
+    let (at, ..) = depths(head).find(|(at, _, depth)| *depth == 0 && is_as(*at))?;
+    Some((head.get(..at)?, head.get(at + 4..)?))
+}
+
+/// Leaves out generic arguments, and segments that only the compiler knows: `{{closure}}`, `{closure#0}`.
+fn without_generics(text: &str) -> String {
+    let mut outer = String::new();
+    let mut before = 0;
+    for (_, character, depth) in depths(text) {
+        if depth <= 0 && before <= 0 {
+            outer.push(character);
+        }
+        before = depth;
+    }
+    let starts_inside = outer.starts_with("::");
+    let segments = outer.split("::").filter(|segment| !segment.is_empty() && !segment.starts_with('{'));
+    let joined = segments.collect::<Vec<_>>().join("::");
+    if starts_inside && !joined.is_empty() { format!("::{joined}") } else { joined }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_as_a_person_writes_them() {
+        for (raw, expected) in [
+            ("shop::orders::load::{{closure}}", "shop::orders::load"),
+            ("shop::orders::load::{closure#0}::{async_block_env#0}", "shop::orders::load"),
+            ("<tokio::time::sleep::Sleep as core::future::future::Future>::poll", "tokio::time::sleep::Sleep"),
+            ("<shop::Repo<alloc::vec::Vec<u8>> as shop::Store>::get::{{closure}}", "shop::Repo::get"),
+            ("<F as axum::handler::Handler<M,S>>::call", "axum::handler::Handler::call"),
+            ("<&mut F as core::future::future::Future>::poll", "core::future::future::Future"),
+            ("<dyn shop::Shape + core::marker::Send>::area", "shop::Shape::area"),
+            ("shop::map::<fn(u8) -> alloc::string::String>", "shop::map"),
+            (
+                "<alloc::boxed::Box<dyn FnOnce() -> u8> as core::ops::function::FnOnce<()>>::call_once",
+                "alloc::boxed::Box::call_once",
+            ),
+            (
+                "core::ops::function::FnOnce::call_once{{vtable.shim}}",
+                "core::ops::function::FnOnce::call_once{{vtable.shim}}",
+            ),
+            ("malloc", "malloc"),
+            ("_ZN4shop6orders4load17h0123456789abcdefE", "shop::orders::load"),
+        ] {
+            assert_eq!(read(raw).text, expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_actors_handler_is_known_by_its_trait() {
+        let named = read("<pricing::PriceActor as ractor::actor::Actor>::handle::{{closure}}");
+        assert!(named.is_actor_handler);
+        assert_eq!(named.text, "pricing::PriceActor::handle");
+        assert!(!read("<pricing::PriceActor as shop::Actor>::handle").is_actor_handler);
+    }
+
+    #[test]
+    fn the_source_decides_whose_it_is_and_else_the_crate() {
+        let class = |name, file| class_of(&read(name), file);
+        assert_eq!(class("shop::load", None), Class::Own);
+        assert_eq!(class("tower::mine", Some("/srv/tower/src/lib.rs")), Class::Own);
+        assert_eq!(class("left::pad", Some("/home/u/.cargo/registry/src/x/left/src/lib.rs")), Class::Library);
+        assert_eq!(class("tokio::runtime::park::x", None), Class::Plumbing);
+        assert_eq!(class("flame_on::capture::x", Some("/srv/flame_on/src/lib.rs")), Class::Plumbing);
+    }
+}

@@ -1,0 +1,234 @@
+//! Turns addresses into symbols. One lives on the symbol thread; it is not shared.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::cache::SymbolCache;
+use super::dwarf::RawFrame;
+use super::module::Module;
+use super::name;
+use super::pages::PageCache;
+use super::symbol::{Class, Role, Symbol};
+use crate::model::native::{ModuleInfo, ModuleMap};
+
+/// What of the bound the names that were found may take, and the pages of files; the rest is for what is parsed.
+const CACHE_SHARE: usize = 8;
+const PAGE_SHARE: usize = 4;
+
+/// How a [`Symbolizer`] works.
+#[derive(Debug, Clone)]
+pub(crate) struct SymbolSettings {
+    /// `max_symbol_bytes`.
+    pub(crate) max_bytes: usize,
+    /// Debug information that was moved out of the program.
+    pub(crate) debug_file: Option<PathBuf>,
+}
+
+/// Looks up addresses; remembers what it found.
+pub(crate) struct Symbolizer {
+    settings: SymbolSettings,
+    cache: SymbolCache,
+    pages: Rc<PageCache>,
+    /// By their place: a module keeps its number for as long as this lives.
+    modules: Vec<(Arc<ModuleInfo>, Option<Module>)>,
+}
+
+impl Symbolizer {
+    pub(crate) fn new(settings: SymbolSettings) -> Self {
+        let cache = SymbolCache::new(settings.max_bytes / CACHE_SHARE);
+        let pages = PageCache::new(settings.max_bytes / PAGE_SHARE);
+        Self { settings, cache, pages, modules: Vec::new() }
+    }
+
+    /// The functions at `address`, the physical one first, then what is inlined there, down to the innermost.
+    ///
+    /// For a return address, `address` is that less one. Past `deadline`, where the bytes are used up, and where the
+    /// file is gone, names are as good as can be had without reading more: `libfoo.so+0x1f00` at worst. Such an answer
+    /// is not remembered, so a later trace asks again.
+    pub(crate) fn frames(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Arc<[Symbol]> {
+        let Some(module) = map.find(address) else { return [unknown(format!("{address:#x}"), None)].into() };
+        let number = self.number(module);
+        let at = address.wrapping_sub(module.bias);
+        if let Some(found) = self.cache.get((number, at)) {
+            return found;
+        }
+        let is_late = Instant::now() >= deadline;
+        let frames = self.look_up(number, at, is_late);
+        let symbols = frames.iter().map(|frame| self.symbol(frame)).collect::<Vec<_>>();
+        if symbols.is_empty() {
+            return [unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module)))].into();
+        }
+        let symbols = symbols.into();
+        if !is_late {
+            self.cache.insert((number, at), &symbols);
+        }
+        self.keep_within_bound();
+        symbols
+    }
+
+    /// Gives up all that was parsed; what was found stays.
+    pub(crate) fn release_idle(&mut self) {
+        self.modules.iter_mut().for_each(|(_, module)| *module = None);
+        self.pages.clear();
+    }
+
+    /// What is held, by our own account.
+    pub(crate) fn bytes(&self) -> usize {
+        self.cache.bytes() + self.pages.bytes() + self.parsed_bytes()
+    }
+
+    fn parsed_bytes(&self) -> usize {
+        self.modules.iter().filter_map(|(_, module)| module.as_ref()).map(Module::bytes).sum()
+    }
+
+    fn most_parsed(&self) -> usize {
+        self.settings.max_bytes - self.settings.max_bytes / CACHE_SHARE - self.settings.max_bytes / PAGE_SHARE
+    }
+
+    fn number(&mut self, module: &Arc<ModuleInfo>) -> u32 {
+        let at = self.modules.iter().position(|(known, _)| known == module).unwrap_or_else(|| {
+            self.modules.push((module.clone(), None));
+            self.modules.len() - 1
+        });
+        u32::try_from(at).unwrap_or(u32::MAX)
+    }
+
+    fn look_up(&mut self, number: u32, at: u64, is_late: bool) -> Vec<RawFrame> {
+        let left = self.most_parsed().saturating_sub(self.parsed_bytes());
+        let Some((info, module)) = self.modules.get_mut(number as usize) else { return Vec::new() };
+        match module {
+            Some(module) if is_late => module.symbol(at).into_iter().collect(),
+            None if is_late => Vec::new(),
+            module => module
+                .get_or_insert_with(|| Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left))
+                .frames(at),
+        }
+    }
+
+    /// What is parsed can only be given up whole; it is read again when it is needed.
+    fn keep_within_bound(&mut self) {
+        if self.parsed_bytes() > self.most_parsed() {
+            self.release_idle();
+        }
+    }
+
+    fn symbol(&mut self, frame: &RawFrame) -> Symbol {
+        let named = name::read(frame.name.as_deref().unwrap_or_default());
+        let class = name::class_of(&named, frame.file.as_deref());
+        let role = if named.is_actor_handler { Role::ActorHandler } else { Role::Plain };
+        let file = frame.file.as_deref().map(|file| self.cache.text(file));
+        Symbol { name: self.cache.text(&named.text), file, line: frame.line, class, role }
+    }
+}
+
+fn unknown(name: String, file: Option<String>) -> Symbol {
+    let file = file.map(Into::into);
+    Symbol { name: name.into(), file, line: 0, class: Class::Unknown, role: Role::Plain }
+}
+
+fn file_name(module: &ModuleInfo) -> String {
+    let name = module.path.file_name().unwrap_or(module.path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// So that the name can be found later, from the file with that build id.
+fn place_of(module: &ModuleInfo) -> String {
+    let mut place = module.path.display().to_string();
+    if let Some(id) = &module.build_id {
+        place.push_str(" build-id=");
+        // Writing to a string cannot fail.
+        id.iter().for_each(|byte| write!(place, "{byte:02x}").unwrap_or_default());
+    }
+    place
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const MANY_BYTES: usize = 64 << 20;
+
+    #[inline(never)]
+    fn known_function() -> u64 {
+        std::hint::black_box(7)
+    }
+
+    fn address() -> u64 {
+        known_function as *const () as u64
+    }
+
+    /// The test program, as the kernel mapped it.
+    fn program(change: impl FnOnce(&mut ModuleInfo)) -> ModuleMap {
+        let path = std::env::current_exe().unwrap();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let ours = maps.lines().filter(|line| line.ends_with(path.to_str().unwrap()));
+        let ranges = ours.map(|line| {
+            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
+            (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap())
+        });
+        let ranges = ranges.collect::<Vec<_>>();
+        let range = ranges.first().unwrap().0..ranges.last().unwrap().1;
+        let pages = PageCache::new(MANY_BYTES);
+        let build_id = super::super::elf::ElfFile::open(&path, &pages).unwrap().build_id;
+        let mut module = ModuleInfo { path, bias: range.start, range, build_id };
+        change(&mut module);
+        ModuleMap::new(vec![Arc::new(module)])
+    }
+
+    fn symbolizer(max_bytes: usize) -> Symbolizer {
+        Symbolizer::new(SymbolSettings { max_bytes, debug_file: None })
+    }
+
+    fn later() -> Instant {
+        Instant::now() + Duration::from_secs(600)
+    }
+
+    #[test]
+    fn a_function_of_this_program_has_its_name_file_and_line() {
+        known_function();
+        let map = program(|_| {});
+        let mut symbolizer = symbolizer(MANY_BYTES);
+        let frames = symbolizer.frames(&map, address(), later());
+        let first = frames.first().unwrap();
+        assert!(first.name.ends_with("symbolizer::tests::known_function"), "{frames:?}");
+        assert!(first.file.as_ref().unwrap().ends_with("src/symbols/symbolizer.rs"), "{frames:?}");
+        assert!(first.line > 0);
+        assert!(symbolizer.bytes() <= MANY_BYTES, "{} bytes", symbolizer.bytes());
+        symbolizer.release_idle();
+        assert!(symbolizer.parsed_bytes() == 0);
+        assert!(Arc::ptr_eq(&frames, &symbolizer.frames(&map, address(), later())), "forgotten when released");
+    }
+
+    #[test]
+    fn past_the_deadline_nothing_is_read_and_the_answer_is_not_remembered() {
+        let map = program(|_| {});
+        let mut symbolizer = symbolizer(MANY_BYTES);
+        let late = symbolizer.frames(&map, address(), Instant::now());
+        assert_eq!(late.first().unwrap().class, Class::Unknown);
+        assert_eq!(symbolizer.parsed_bytes(), 0);
+        let found = symbolizer.frames(&map, address(), later());
+        assert!(found.first().unwrap().name.ends_with("known_function"));
+    }
+
+    #[test]
+    fn a_file_with_another_build_id_gives_no_names() {
+        let map = program(|module| module.build_id = Some([1, 2, 3].into()));
+        let frames = symbolizer(MANY_BYTES).frames(&map, address(), later());
+        let only = frames.first().unwrap();
+        assert_eq!(only.class, Class::Unknown);
+        assert!(only.name.contains("+0x"), "{frames:?}");
+        assert!(only.file.as_ref().unwrap().ends_with("build-id=010203"), "{frames:?}");
+    }
+
+    #[test]
+    fn an_address_outside_of_every_module_is_told_as_it_is() {
+        let frames = symbolizer(MANY_BYTES).frames(&ModuleMap::default(), 0x1234, later());
+        assert_eq!(&*frames.first().unwrap().name, "0x1234");
+    }
+}

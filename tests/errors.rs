@@ -1,0 +1,16 @@
+//! Errors from the call that captures them to the event that is shipped.
+
+#[path = "errors/api.rs"]
+mod api;
+#[path = "errors/context.rs"]
+mod context;
+#[path = "errors/http.rs"]
+mod http;
+#[path = "errors/jobs.rs"]
+mod jobs;
+#[path = "errors/linked.rs"]
+mod linked;
+#[path = "errors/secrets.rs"]
+mod secrets;
+#[path = "errors/shipping.rs"]
+mod shipping;

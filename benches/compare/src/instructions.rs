@@ -10,7 +10,7 @@ use tower::Layer as _;
 
 use crate::agents;
 use crate::rows::admission::seen;
-use crate::rows::{encode, fold, frame, http, trace};
+use crate::rows::{encode, fold, frame, http, spans, trace};
 
 const CASES: [&str; 12] = [
     "rate 1e-9",
@@ -32,6 +32,7 @@ fn operations(case: &str) -> u64 {
     match case {
         "encode" => 20,
         "discarded" | "shipped" => 2_000,
+        case if spans::CASES.contains(&case) => 200_000,
         "fold" => 40 * fold::in_order().events(),
         _ => 3_000_000,
     }
@@ -42,6 +43,9 @@ pub fn run(case: &str, count: u64) {
     if let Some((_, call)) = frame::UNTRACED.iter().find(|(name, _)| *name == case) {
         let call = black_box(*call);
         return (0..count).for_each(|number| seen(&call(number)));
+    }
+    if spans::CASES.contains(&case) {
+        return spans::run(case, count);
     }
     match case {
         "rate 1e-9" => {
@@ -72,7 +76,7 @@ pub fn run(case: &str, count: u64) {
 
 pub fn print() {
     println!("| what | instructions an operation |\n|---|---|");
-    for case in CASES {
+    for case in CASES.into_iter().chain(spans::CASES) {
         let operations = operations(case);
         let (some, more) = (collected(case, operations), collected(case, 2 * operations));
         println!("| {case} | {:.1} |", (more - some) / operations as f64);

@@ -20,7 +20,7 @@ use std::process::Command;
 static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 /// The groups in the order of the table.
-const GROUPS: [(&str, fn()); 9] = [
+const GROUPS: [(&str, fn()); 10] = [
     ("admission", rows::admission::print),
     ("http", rows::http::print),
     ("frame", rows::frame::print),
@@ -28,6 +28,7 @@ const GROUPS: [(&str, fn()); 9] = [
     ("encode", rows::encode::print),
     ("trace", rows::trace::print),
     ("events", rows::events::print),
+    ("spans", rows::spans::print),
     ("errors", rows::errors::print),
     ("idle", rows::idle::print),
 ];

@@ -50,16 +50,20 @@ fn hub(options: ClientOptions) -> Arc<Hub> {
     Arc::new(Hub::new(Some(Arc::new(Client::from(options))), Arc::default()))
 }
 
+/// What every client here has in common.
+fn options() -> ClientOptions {
+    let mut options = ClientOptions::default();
+    options.default_integrations = false;
+    options
+}
+
 /// A client that is on, with backtraces as ours has them.
 fn sentry() -> Arc<Hub> {
-    hub(ClientOptions {
-        dsn: "https://key@localhost/1".parse().ok(),
-        transport: Some(Arc::new(Arc::new(ThrowAway) as Arc<dyn Transport>) as Arc<dyn sentry_core::TransportFactory>),
-        attach_stacktrace: true,
-        default_integrations: false,
-        ..ClientOptions::default()
-    }
-    .add_integration(AttachStacktraceIntegration::new()))
+    let mut options = options();
+    options.dsn = "https://key@localhost/1".parse().ok();
+    options.transport = Some(Arc::new(Arc::new(ThrowAway)));
+    options.attach_stacktrace = true;
+    hub(options.add_integration(AttachStacktraceIntegration::new()))
 }
 
 pub fn print() {
@@ -95,7 +99,7 @@ fn print_off() {
         )
         .print();
     let disabled = start(agents::builder().process_default(false));
-    let off = hub(ClientOptions { default_integrations: false, ..ClientOptions::default() });
+    let off = hub(options());
     let measured = disabled.in_context(|| {
         measure(
             &mut [

@@ -8,4 +8,5 @@ pub mod fold;
 pub mod frame;
 pub mod http;
 pub mod idle;
+pub mod spans;
 pub mod trace;

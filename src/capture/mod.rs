@@ -27,4 +27,4 @@ pub(crate) mod wakes;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::panic, clippy::cast_possible_truncation, reason = "tests")]
-mod tests;
+pub(crate) mod tests;

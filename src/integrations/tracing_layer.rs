@@ -9,6 +9,9 @@
 //! - The agent's own threads run no traced work, so its spans are none of this.
 
 mod callsites;
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests;
 
 use tracing::level_filters::LevelFilter;
 use tracing::span::Id;

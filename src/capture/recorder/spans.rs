@@ -8,8 +8,8 @@ use super::Recorder;
 use crate::model::frame::FrameId;
 use crate::model::trace_event::TraceEvent;
 
-/// Spans that are remembered between exit and close at most. Past it an exit counts as done, so that a poll which
-/// exits thousands of spans and closes none is not searched through at each close.
+/// Spans that are remembered between exit and close at most, so that a poll which exits thousands of spans and closes
+/// none is not searched through at each close. Past it the oldest is forgotten: its close has no effect in this poll.
 const MAX_PAUSED: usize = 64;
 
 /// The spans of the poll at hand; what an earlier poll, another thread or another trace entered is not known here,
@@ -43,13 +43,12 @@ impl Spans {
         span
     }
 
-    /// Remembers that `span` may wait; false when there is no room.
-    fn pause(&mut self, span: OpenSpan) -> bool {
-        let has_room = self.paused.len() < MAX_PAUSED;
-        if has_room {
-            self.paused.push((span.id, span.frame));
+    /// Remembers that `span` may wait.
+    fn pause(&mut self, span: OpenSpan) {
+        if self.paused.len() >= MAX_PAUSED {
+            self.paused.remove(0);
         }
-        has_room
+        self.paused.push((span.id, span.frame));
     }
 
     fn take_paused(&mut self, id: u64) -> Option<FrameId> {
@@ -77,15 +76,17 @@ impl Recorder {
     /// The span `id` is exited: its frame closes, and what is open inside it. Nothing if it is not open here.
     pub(crate) fn exit_span(&mut self, id: u64) {
         let Some(span) = self.take_open(id) else { return };
-        let depth = span.depth;
-        let may_wait = self.spans.pause(span);
-        self.close_frames(depth, if may_wait { TraceEvent::Pause { depth } } else { TraceEvent::Return { depth } });
+        self.spans.pause(span);
+        self.close_frames(span.depth, TraceEvent::Pause { depth: span.depth });
     }
 
     /// The span `id` is gone: nothing waits in it.
     pub(crate) fn close_span(&mut self, id: u64) {
         if let Some(frame) = self.spans.take_paused(id) {
-            self.record(TraceEvent::Abandon(frame));
+            // Futures of one path are one site to the fold: it stays while another of them may wait there.
+            if !self.spans.paused.iter().any(|(_, paused)| *paused == frame) {
+                self.record(TraceEvent::Abandon(frame));
+            }
         } else if let Some(OpenSpan { depth, .. }) = self.take_open(id) {
             // Its last handle went first; what is to come of its exit finds nothing.
             self.close_frames(depth, TraceEvent::Return { depth });

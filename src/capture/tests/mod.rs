@@ -4,4 +4,4 @@ mod concurrent;
 mod examples;
 mod limits;
 mod random;
-mod rig;
+pub(crate) mod rig;

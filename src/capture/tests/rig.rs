@@ -25,34 +25,34 @@ use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 
 /// What each path owns, in nanoseconds; `""` is the root, and paths that own nothing are left out.
-pub(super) type Own = BTreeMap<String, u64>;
+pub(crate) type Own = BTreeMap<String, u64>;
 
 /// An [`Own`] from its pairs.
-pub(super) fn own<const N: usize>(pairs: [(&str, u64); N]) -> Own {
+pub(crate) fn own<const N: usize>(pairs: [(&str, u64); N]) -> Own {
     pairs.into_iter().map(|(path, time)| (path.to_owned(), time)).collect()
 }
 
-pub(super) struct Rig {
-    pub(super) core: Arc<CaptureCore>,
+pub(crate) struct Rig {
+    pub(crate) core: Arc<CaptureCore>,
     mock: Arc<quanta::Mock>,
 }
 
 /// Limits that no test meets unless it lowers them.
-pub(super) fn limits() -> Limits {
+pub(crate) fn limits() -> Limits {
     Limits { sample_rate: 1.0, ..Limits::default() }
 }
 
 /// Room for this many chunks.
-pub(super) fn chunks(count: u64) -> usize {
+pub(crate) fn chunks(count: u64) -> usize {
     (count * CHUNK_BYTES) as usize
 }
 
 impl Rig {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(limits())
     }
 
-    pub(super) fn with(limits: Limits) -> Self {
+    pub(crate) fn with(limits: Limits) -> Self {
         let (clock, mock) = Clock::mock();
         let core = CaptureCore::new(CoreParts {
             clock,
@@ -67,23 +67,23 @@ impl Rig {
         Self { core, mock }
     }
 
-    pub(super) fn pass(&self, nanos: u64) {
+    pub(crate) fn pass(&self, nanos: u64) {
         self.mock.increment(nanos);
     }
 
-    pub(super) fn count(&self, what: Count) -> u64 {
+    pub(crate) fn count(&self, what: Count) -> u64 {
         self.core.counters.get(what)
     }
 
     /// A trace whose session has taken it up.
-    pub(super) fn admit(&self) -> (Scope, Session) {
+    pub(crate) fn admit(&self) -> (Scope, Session) {
         let scope = admission::unit(&self.core, "unit", || "test");
         assert!(scope.is_sampled());
         (scope, self.take_up().unwrap())
     }
 
     /// Takes up the next trace that its host thread has not settled.
-    pub(super) fn take_up(&self) -> Option<Session> {
+    pub(crate) fn take_up(&self) -> Option<Session> {
         let traces = self.core.inbox.drain().filter_map(|item| match item {
             InboxItem::Started(trace) => trace.take_up().then(|| Session::new(trace)),
             InboxItem::Ready(_) => None,
@@ -92,7 +92,7 @@ impl Rig {
     }
 
     /// Polls `work` in a new trace until it is ready; `wait` passes the time between two polls.
-    pub(super) fn trace(&self, work: impl Future<Output = ()>, mut wait: impl FnMut(&mut Session)) -> Own {
+    pub(crate) fn trace(&self, work: impl Future<Output = ()>, mut wait: impl FnMut(&mut Session)) -> Own {
         let (scope, mut session) = self.admit();
         let mut traced = pin!(scope.run(work));
         while poll(traced.as_mut()).is_pending() {
@@ -103,20 +103,20 @@ impl Rig {
 }
 
 /// One poll with a waker that does nothing.
-pub(super) fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+pub(crate) fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
 /// Pending once.
-pub(super) async fn once() {
+pub(crate) async fn once() {
     let mut is_ready = false;
     std::future::poll_fn(|_| if std::mem::replace(&mut is_ready, true) { Poll::Ready(()) } else { Poll::Pending })
         .await;
 }
 
 /// What a session does, without the actor.
-pub(super) struct Session {
-    pub(super) trace: Arc<SharedTrace>,
+pub(crate) struct Session {
+    pub(crate) trace: Arc<SharedTrace>,
     reader: LaneReader,
     fold: Fold,
 }
@@ -129,7 +129,7 @@ impl Session {
     }
 
     /// Reads all there is.
-    pub(super) fn read(&mut self) -> usize {
+    pub(crate) fn read(&mut self) -> usize {
         let Self { trace, reader, fold } = self;
         let end = trace.ended().map_or(u64::MAX, |(raw, _)| raw);
         reader.read(trace, usize::MAX, |word, raw| {
@@ -140,7 +140,7 @@ impl Session {
         })
     }
 
-    pub(super) fn reason(&self) -> Option<EndReason> {
+    pub(crate) fn reason(&self) -> Option<EndReason> {
         Some(self.trace.ended()?.1)
     }
 
@@ -152,7 +152,7 @@ impl Session {
     }
 
     /// Own times of the ended trace, which are checked to sum to its duration.
-    pub(super) fn finish(self) -> Own {
+    pub(crate) fn finish(self) -> Own {
         let finished = self.fold_all();
         let duration = finished.duration;
         let profile = finished.tree.into_profile("root", |frame| NAMES.frame(frame));

@@ -1,5 +1,6 @@
 //! Backtraces. A binary of its own, its tests one after the other: while one agent of a process resolves a backtrace,
 //! none is captured.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

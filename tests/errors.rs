@@ -1,4 +1,5 @@
 //! Errors from the call that captures them to the event that is shipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 #[path = "errors/api.rs"]
 mod api;

@@ -1,5 +1,6 @@
 //! Runs the vectors in `tests/golden/`, or in the folder that `FLAME_ON_VECTORS` names (same file names). Every
 //! case of a file is run; those that fail are listed with their differences.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod vectors;
 

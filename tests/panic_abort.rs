@@ -1,5 +1,6 @@
 //! A host that is built with `panic = "abort"`: its last event leaves before the process does. A process of its own,
 //! built as such a host is, as the strategy is the whole program's.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 #![cfg(unix)]
 
 use std::os::unix::process::ExitStatusExt as _;

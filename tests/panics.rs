@@ -1,4 +1,5 @@
 //! Panics as events. A binary of its own, because the panic hook is the process's; its tests run one after the other.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

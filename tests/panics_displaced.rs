@@ -1,4 +1,5 @@
 //! A host that puts another panic hook in the agent's place. A binary of its own, because the hook is the process's.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;

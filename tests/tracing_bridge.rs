@@ -1,4 +1,5 @@
 //! Records of `tracing` through the layer, and the spans beside them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use flame_on::ErrorContextExt;
 use flame_on::testing::TestAgent;

@@ -28,7 +28,7 @@ pub(super) fn profiles() -> impl Strategy<Value = Profile> {
 /// Every third frame knows its source; some files are called like a frame, a string of the format, or a comment.
 fn named(frame: u32) -> NamedFrame {
     let file = if frame < 100 { name(frame % 12) } else { format!("src/file_{}.rs", frame % 7) };
-    let source = (frame % 3 == 0 && !file.is_empty()).then(|| Source { file: file.into(), line: frame * 10 });
+    let source = (frame.is_multiple_of(3) && !file.is_empty()).then(|| Source { file: file.into(), line: frame * 10 });
     NamedFrame { source, ..name(frame).into() }
 }
 

@@ -106,7 +106,7 @@ fn set_place(frame: &mut StackFrame, place: &str, folder: Option<&Path>) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
 

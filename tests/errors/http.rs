@@ -121,7 +121,7 @@ async fn the_error_of_a_service_is_told_and_goes_on_unchanged() {
 async fn of_a_boxed_error_the_chain_is_told() {
     let agent = TestAgent::start().unwrap();
     let fail = || {
-        let error = std::num::ParseIntError::from("x".parse::<u8>().unwrap_err());
+        let error = "x".parse::<u8>().unwrap_err();
         Err::<Response<Body>, tower::BoxError>(Box::new(std::io::Error::other(error)))
     };
     let service = service_fn(move |_: Request<Body>| async move { fail() });

@@ -198,5 +198,4 @@ unsafe fn node_drop(data: *const ()) {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;

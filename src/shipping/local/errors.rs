@@ -30,7 +30,7 @@ fn line(event: &ErrorEvent, keys: &SecretKeys) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use super::*;
     use crate::encode::errors::tests::full;

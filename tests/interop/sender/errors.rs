@@ -7,6 +7,7 @@ use flame_on::{Breadcrumb, ErrorContextExt, FlameOn, Report, RequestContext, Sev
 struct NotPaid(#[source] std::io::Error);
 
 /// Captures three; gives the ids of the first two, in order.
+#[expect(clippy::panic, reason = "what the receiver is to see")]
 pub(crate) async fn capture_all(agent: &FlameOn) -> Vec<String> {
     let work = agent.unit(crate::work::ORDER, || "checkout").run(checkout().with_new_error_context());
     let ids = vec![work.await, agent.capture(Report::message("just a message").severity(Severity::Info))];

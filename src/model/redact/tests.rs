@@ -93,3 +93,20 @@ proptest! {
         prop_assert!(!clean(&text).contains(&secret), "{text}");
     }
 }
+
+#[test]
+fn an_unbalanced_quote_before_a_secret_does_not_keep_it_in() {
+    for planted in ["password=S3CR3T", "\"token\": \"S3CR3T\"", "secret: Some(\"S3CR3T\")"] {
+        for between in ["\n", " "] {
+            let text = format!("{{\"tokenL:\"x\u{2}x{between}{planted}{between}the end");
+            let clean = clean(&text);
+            assert!(!clean.contains("S3CR3T"), "{text:?} left {clean:?}");
+        }
+    }
+}
+
+#[test]
+fn keys_without_end_inside_of_values_take_the_rest_of_the_text() {
+    let text = format!("{} S3CR3T", "token:(".repeat(10_000));
+    assert_eq!(clean(&text), "token:[REDACTED]");
+}

@@ -15,7 +15,7 @@
 //! | JSON web token | `eyJ….….…` | all of it |
 //!
 //! Which keys are secret stands in [`keys`](super::keys). In doubt more goes than has to: `token: expired` loses a
-//! word. One pass from left to right; what has been taken out is not looked at again.
+//! word. One pass from left to right; what has been taken out can only grow, by a key inside it whose value ends behind it.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -29,6 +29,9 @@ use crate::model::error_event::REDACTED;
 /// How often a text within a text is decoded: `a%253Db` takes two.
 const MAX_NESTING: u8 = 3;
 
+/// Keys inside of values at most: each may look through the rest of the text. Past it all the rest goes.
+const MAX_SWALLOWED: usize = 32;
+
 /// `text` without its secrets.
 pub(crate) fn redacted<'a>(text: &'a str, keys: &SecretKeys) -> Cow<'a, str> {
     redacted_within(text, keys, MAX_NESTING)
@@ -36,16 +39,20 @@ pub(crate) fn redacted<'a>(text: &'a str, keys: &SecretKeys) -> Cow<'a, str> {
 
 fn redacted_within<'a>(text: &'a str, keys: &SecretKeys, nesting: u8) -> Cow<'a, str> {
     let mut clean = String::new();
-    let mut copied = 0;
+    let (mut copied, mut swallowed) = (0, 0);
     let mut at = 0;
     while at < text.len() {
         let step = look(text, at, keys, nesting);
         if let Some(secret) = step.secret {
-            clean.push_str(text.get(copied..secret.start).unwrap_or_default());
-            clean.push_str(REDACTED);
-            copied = secret.end;
+            if secret.start >= copied {
+                clean.push_str(text.get(copied..secret.start).unwrap_or_default());
+                clean.push_str(REDACTED);
+            } else {
+                swallowed += 1;
+            }
+            copied = if swallowed > MAX_SWALLOWED { text.len() } else { copied.max(secret.end) };
         }
-        at = step.next;
+        at = if swallowed > MAX_SWALLOWED { text.len() } else { step.next };
     }
     if copied == 0 {
         return Cow::Borrowed(text);
@@ -87,7 +94,9 @@ fn look(text: &str, at: usize, keys: &SecretKeys, nesting: u8) -> Step {
         return Step::over(run);
     }
     match pair(text, &run, keys) {
-        Some(value) => Step { next: value.end.max(run.end), secret: Some(value).filter(|value| !value.is_empty()) },
+        // On from the value's begin and not its end: where quotes do not pair, it has swallowed a further key whose value
+        // lies behind it.
+        Some(value) => Step { next: value.start.max(run.end), secret: Some(value).filter(|value| !value.is_empty()) },
         None => Step::on(run.end),
     }
 }

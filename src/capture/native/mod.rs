@@ -4,6 +4,9 @@ pub(crate) mod fork;
 #[cfg(native_capture)]
 #[allow(dead_code, reason = "what puts the parts together comes after them")]
 mod modules;
+#[cfg(native_capture)]
+#[allow(dead_code, reason = "what puts the parts together comes after them")]
+pub(crate) mod priority;
 #[cfg(any(native_capture, miri))]
 #[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod registers;

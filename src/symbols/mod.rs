@@ -10,6 +10,7 @@ mod module;
 mod name;
 mod pages;
 mod reader;
+mod sections;
 pub(crate) mod symbol;
 pub(crate) mod symbolizer;
 mod symtab;

@@ -2,10 +2,15 @@
 //! only: what it must do as part of the agent it is given as closures.
 
 mod cache;
+pub(crate) mod diagnose;
 mod dwarf;
 mod elf;
+#[cfg(all(test, target_os = "linux"))]
+mod fixtures;
 pub(crate) mod fold;
 mod identity;
+#[cfg(all(test, target_os = "linux"))]
+mod memory;
 mod module;
 mod name;
 mod pages;

@@ -55,6 +55,8 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
 
 fn core(limits: Limits, counters: Arc<Counters>) -> Arc<CaptureCore> {
     CaptureCore::new(CoreParts {
+        #[cfg(native_capture)]
+        native: None,
         clock: Clock::new(),
         counters,
         budget: CaptureBudget::new(limits.max_capture_bytes as u64),

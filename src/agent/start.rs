@@ -158,6 +158,8 @@ pub(super) fn origin(config: &Config) -> Arc<Origin> {
 
 fn core_parts(config: &Config) -> CoreParts {
     CoreParts {
+        #[cfg(native_capture)]
+        native: super::native::start(config),
         clock: Clock::new(),
         counters: Arc::default(),
         budget: CaptureBudget::new(config.max_capture_bytes() as u64),

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::finalize::{FinalizeJob, HeldClaim};
 use crate::actors::parts::Parts;
 use crate::capture::frame::NAMES;
-use crate::capture::reader::LaneReader;
+use crate::capture::reader::{EventDecoder, LaneReader};
 use crate::capture::routes::CallStep;
 use crate::capture::trace::SharedTrace;
 use crate::model::config::Limits;
@@ -44,6 +44,7 @@ pub(super) enum Progress {
 pub(super) struct Assembly {
     trace: Arc<SharedTrace>,
     reader: LaneReader,
+    decoder: EventDecoder,
     fold: Fold,
     names: OwnNames,
     /// `None` when not even an empty tree found room: then only the root is kept.
@@ -52,11 +53,14 @@ pub(super) struct Assembly {
 
 impl Assembly {
     pub(super) fn new(trace: Arc<SharedTrace>, limits: &Limits) -> Self {
+        let fold = Fold::new(FoldLimits { max_stacks: limits.max_stacks, max_depth: limits.max_stack_depth });
+        let fold = if trace.core.has_native() { fold.with_native() } else { fold };
         Self {
             memory: trace.core.budget.try_reserve(0),
             trace,
             reader: LaneReader::default(),
-            fold: Fold::new(FoldLimits { max_stacks: limits.max_stacks, max_depth: limits.max_stack_depth }),
+            decoder: EventDecoder::default(),
+            fold,
             names: OwnNames::default(),
         }
     }
@@ -78,16 +82,25 @@ impl Assembly {
     }
 
     fn read_batch(&mut self, end_raw: u64) -> usize {
-        let Self { trace, reader, fold, .. } = self;
+        let Self { trace, reader, decoder, fold, .. } = self;
         let (clock, start) = (&trace.core.clock, trace.started_raw);
         reader.read(trace, BATCH, |word, raw| {
-            // Written while a stopper ended the trace elsewhere.
-            if raw > end_raw {
-                return;
-            }
-            if let Some(event) = TraceEvent::from_word(word) {
-                fold.apply(event, clock.between(start, raw));
-            }
+            decoder.push(word, raw, |event, raw, stack| {
+                // Written while a stopper ended the trace elsewhere.
+                if raw > end_raw {
+                    return;
+                }
+                let at = clock.between(start, raw);
+                match event {
+                    TraceEvent::Site(_)
+                    | TraceEvent::BranchSite(_)
+                    | TraceEvent::Woke(_)
+                    | TraceEvent::WokeBy(_) => {
+                        fold.apply_captured(event, at, stack);
+                    }
+                    event => fold.apply(event, at),
+                }
+            });
         })
     }
 

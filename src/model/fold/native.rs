@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
-use crate::model::stack::{Framed, Place, StackWord};
+use crate::model::stack::{Place, StackWord};
 use crate::model::stack_table::{SetId, StackId, StackTable};
 use crate::model::time::Nanos;
 
@@ -52,14 +52,6 @@ pub(crate) struct SampledPart {
     pub(crate) key: RunKey,
     pub(crate) from: Nanos,
     pub(crate) to: Nanos,
-}
-
-/// A sleep's part that an explicit call has claimed: its node in the tree, and its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ClaimedPart {
-    pub(crate) wait: WaitKey,
-    pub(crate) node: NodeId,
-    pub(crate) time: Nanos,
 }
 
 /// See the module.
@@ -301,9 +293,4 @@ pub(crate) fn merge(
     }
     merged.extend(by_hand);
     merged
-}
-
-/// Whether `word` is a frame by hand.
-pub(crate) fn is_by_hand(word: StackWord) -> bool {
-    matches!(word.framed(), Framed::ByHand(_))
 }

@@ -15,3 +15,6 @@ mod reader;
 pub(crate) mod symbol;
 pub(crate) mod symbolizer;
 mod symtab;
+#[cfg(all(test, target_os = "linux"))]
+mod testing;
+pub(crate) mod thread;

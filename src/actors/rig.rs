@@ -48,7 +48,9 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
         has_capture: true,
         errors: None,
         finalizer: Finalizer::new(Arc::new(Semaphore::new(2))),
-        slots: Slots::default(),
+        #[cfg(native_capture)]
+            symbols: None,
+            slots: Slots::default(),
         threads: Arc::default(),
     })
 }

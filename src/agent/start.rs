@@ -126,6 +126,8 @@ impl Made {
             traces: self.traces,
             errors: self.errors.map(|errors| errors.queue),
             finalizer: Finalizer::new(self.finalizations),
+            #[cfg(native_capture)]
+            symbols: super::native::symbols(config, self.threads.clone()),
             slots: Slots::default(),
             threads: self.threads,
         }

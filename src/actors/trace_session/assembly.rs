@@ -24,10 +24,10 @@ const READ_AT_ONCE: usize = 64 * 512;
 /// Events folded between two looks at the memory bound.
 const BATCH: usize = 512;
 
-/// Distinct call labels of one trace: 10,000 calls x 100 bytes. Labels with numbers can all be different.
+/// Distinct call labels and native functions of one trace: 10,000 calls x 100 bytes. Labels with numbers can all be different.
 const MAX_LABEL_BYTES: usize = 1 << 20;
 /// What a label needs beside its text: two counters, a place in the list, and one in the map.
-const LABEL_OVERHEAD: usize = 64;
+const LABEL_OVERHEAD: usize = 96;
 
 /// What a read led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl Assembly {
             let at = clock.between(start, message.raw);
             match message.step {
                 CallStep::Receive(label) => {
-                    let frame = self.names.frame(label);
+                    let frame = self.names.frame(label.into());
                     self.fold.receive(message.call, frame, at);
                 }
                 CallStep::Send => self.fold.send(message.call, at),
@@ -157,6 +157,8 @@ impl Assembly {
             captured_at: SystemTime::now().checked_sub(age.into()).unwrap_or(SystemTime::UNIX_EPOCH),
             duration: finished.duration,
             tree: finished.tree,
+            #[cfg(native_capture)]
+            native: finished.native,
             names: self.names,
             memory: self.memory,
             claim: HeldClaim::new(claim),
@@ -181,28 +183,28 @@ fn claim_window(trace: &SharedTrace) -> Option<Option<Claim>> {
     claim.map(Some)
 }
 
-/// Frames of one trace alone: its call labels.
+/// Frames of one trace alone: its call labels and native functions.
 #[derive(Debug, Default)]
 pub(super) struct OwnNames {
     by_name: HashMap<Arc<str>, u32>,
-    names: Vec<Arc<str>>,
+    names: Vec<NamedFrame>,
     /// What they hold, at most [`MAX_LABEL_BYTES`].
     bytes: usize,
 }
 
 impl OwnNames {
-    /// The frame of `name`; [`FrameId::OTHER`] once there is no room.
-    fn frame(&mut self, name: Arc<str>) -> FrameId {
-        if let Some(index) = self.by_name.get(&name) {
+    /// The frame of that name; [`FrameId::OTHER`] once there is no room.
+    pub(super) fn frame(&mut self, named: NamedFrame) -> FrameId {
+        if let Some(index) = self.by_name.get(&named.name) {
             return FrameId(FrameId::FIRST_OWN + index);
         }
-        let bytes = self.bytes + name.len() + LABEL_OVERHEAD;
+        let bytes = self.bytes + named.name.len() + LABEL_OVERHEAD;
         let Some(index) = u32::try_from(self.names.len()).ok().filter(|_| bytes <= MAX_LABEL_BYTES) else {
             return FrameId::OTHER;
         };
         self.bytes = bytes;
-        self.names.push(name.clone());
-        self.by_name.insert(name, index);
+        self.by_name.insert(named.name.clone(), index);
+        self.names.push(named);
         FrameId(FrameId::FIRST_OWN + index)
     }
 
@@ -210,7 +212,7 @@ impl OwnNames {
     pub(super) fn named(&self, frame: FrameId) -> NamedFrame {
         let Some(index) = frame.0.checked_sub(FrameId::FIRST_OWN) else { return NAMES.frame(frame) };
         let name = usize::try_from(index).ok().and_then(|index| self.names.get(index));
-        name.map_or_else(|| NAMES.frame(FrameId::OTHER), |name| name.clone().into())
+        name.cloned().unwrap_or_else(|| NAMES.frame(FrameId::OTHER))
     }
 }
 

@@ -6,6 +6,7 @@ use crossbeam_queue::ArrayQueue;
 
 use super::unwind;
 use crate::capture::wakes::Wakes;
+use crate::model::stack::StackWord;
 
 /// Kept for reuse: as many traces as end within a few milliseconds; 1 KiB each.
 const POOLED_WAKES: usize = 256;
@@ -21,6 +22,11 @@ impl NativeCapture {
     pub(crate) fn start() -> Arc<Self> {
         unwind::refresh_modules();
         Arc::new(Self { wakes: ArrayQueue::new(POOLED_WAKES) })
+    }
+
+    /// The samples of the trace `label`, as (raw time, frames from the innermost on).
+    pub(crate) fn take_samples(&self, _label: u64) -> Vec<(u64, Box<[StackWord]>)> {
+        Vec::new()
     }
 
     /// What wakers of the trace `label` share.

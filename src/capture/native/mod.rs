@@ -8,7 +8,6 @@ pub(crate) mod poll;
 #[cfg(native_capture)]
 mod modules;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod priority;
 #[cfg(any(native_capture, miri))]
 pub(crate) mod registers;

@@ -256,6 +256,11 @@ impl NativeLog {
         frames
     }
 
+    /// How many paths it can lead to.
+    pub(crate) fn entries(&self) -> usize {
+        self.runs.len() + self.waits.len() + self.claimed.len() + self.sampled.len()
+    }
+
     /// The memory held, without the allocator's own.
     pub(super) fn approx_bytes(&self) -> usize {
         let maps = self.runs.capacity() * size_of::<(RunKey, Nanos)>()

@@ -22,7 +22,7 @@ mod sites;
 mod tests;
 
 use self::calls::CallLog;
-use self::native::{NativeLog, WaitKey};
+use self::native::{NativeLog, WaitNumber};
 use self::sites::PendingSites;
 use super::call_tree::{CallTree, NodeId};
 use super::frame::FrameId;
@@ -467,9 +467,9 @@ impl Fold {
         if waited == Nanos::ZERO {
             return;
         }
-        let key: Option<WaitKey> = self.native.as_mut().and_then(|native| native.sleep(self.top, waited));
+        let number = self.native.as_mut().map_or(WaitNumber::NONE, |native| native.sleep(self.top, waited));
         if waiting.has_open_call || self.calls.claims_sleeps() {
-            self.calls.log_sleep(self.top, waiting.since, self.now, key);
+            self.calls.log_sleep(self.top, waiting.since, self.now, number);
         }
     }
 

@@ -95,7 +95,8 @@ impl<'a> Assembly<'a, '_> {
             let path = if key.is_queue { self.queue_path(*key) } else { self.sleep_path(*key) };
             self.move_to(key.node, &path, *time);
         }
-        for ((key, node), time) in &log.claimed {
+        for ((number, node), time) in &log.claimed {
+            let Some(key) = log.wait(*number) else { continue };
             let label = self.tree.frame(*node);
             let mut path = self.waiting_path(key.pending, self.tree.parent(*node).unwrap_or(NodeId::ROOT));
             path.push(label);

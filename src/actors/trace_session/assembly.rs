@@ -24,8 +24,8 @@ const READ_AT_ONCE: usize = 64 * 512;
 /// Events folded between two looks at the memory bound.
 const BATCH: usize = 512;
 
-/// Distinct call labels and native functions of one trace: 10,000 calls x 100 bytes. Labels with numbers can all be different.
-const MAX_LABEL_BYTES: usize = 1 << 20;
+/// Distinct call labels and native functions of one trace: 20,000 x 100 bytes. Labels with numbers can all be different.
+const MAX_LABEL_BYTES: usize = 2 << 20;
 /// What a label needs beside its text: two counters, a place in the list, and one in the map.
 const LABEL_OVERHEAD: usize = 96;
 

@@ -6,14 +6,14 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use super::native::{NativeLog, WaitKey};
+use super::native::{NativeLog, WaitNumber};
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
 use crate::model::time::Nanos;
 
 /// 10,000 × 80 bytes: under 1 MB for the calls of one trace.
 const MAX_CALLS: usize = 10_000;
-/// 100,000 × 64 bytes: 6.4 MB for the sleeps of one trace.
+/// 100,000 × 24 bytes: 2.4 MB for the sleeps of one trace.
 const MAX_SLEEPS: usize = 100_000;
 
 /// The calls of one trace and the sleeps that they can claim.
@@ -50,7 +50,7 @@ struct Sleep {
     from: Nanos,
     to: Nanos,
     /// What native capture knows it by.
-    wait: Option<WaitKey>,
+    wait: WaitNumber,
 }
 
 /// The time that a call can own, with the order of precedence: the earliest sent first.
@@ -112,7 +112,7 @@ impl CallLog {
         }
     }
 
-    pub(super) fn log_sleep(&mut self, node: NodeId, from: Nanos, to: Nanos, wait: Option<WaitKey>) {
+    pub(super) fn log_sleep(&mut self, node: NodeId, from: Nanos, to: Nanos, wait: WaitNumber) {
         if self.sleeps.len() < MAX_SLEEPS {
             self.sleeps.push(Sleep { node, from, to, wait });
         } else {
@@ -135,8 +135,8 @@ impl CallLog {
                     let child = tree.child(sleep.node, label);
                     let claimed = until.saturating_sub(at);
                     tree.move_own(sleep.node, child, claimed);
-                    if let Some((native, wait)) = native.as_deref_mut().zip(sleep.wait) {
-                        native.claim(wait, child, claimed);
+                    if let Some(native) = native.as_deref_mut() {
+                        native.claim(sleep.wait, child, claimed);
                     }
                 }
                 at = until;

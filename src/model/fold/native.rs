@@ -46,6 +46,19 @@ pub(crate) struct WaitKey {
     pub(crate) task: Option<FrameId>,
 }
 
+/// The place of a wait in [`NativeLog::waits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WaitNumber(u32);
+
+impl WaitNumber {
+    /// For a wait that found no room.
+    pub(super) const NONE: Self = Self(u32::MAX);
+}
+
+fn index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
 /// A part of a poll in which samples were taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SampledPart {
@@ -59,8 +72,10 @@ pub(crate) struct SampledPart {
 pub(crate) struct NativeLog {
     pub(crate) stacks: StackTable,
     pub(crate) runs: HashMap<RunKey, Nanos>,
-    pub(crate) waits: HashMap<WaitKey, Nanos>,
-    pub(crate) claimed: HashMap<(WaitKey, NodeId), Nanos>,
+    pub(crate) waits: Vec<(WaitKey, Nanos)>,
+    /// Parts of waits that explicit calls have claimed, by the place in `waits` and the node in the tree.
+    pub(crate) claimed: HashMap<(u32, NodeId), Nanos>,
+    wait_numbers: HashMap<WaitKey, u32>,
     pub(crate) sampled: Vec<SampledPart>,
     /// Where the frame by hand of a node was last opened.
     places: HashMap<NodeId, Place>,
@@ -213,26 +228,51 @@ impl NativeLog {
 
     /// The task has waited for `time` under `node`, and was then woken, or polled for another reason. The key that it is
     /// known by.
-    pub(super) fn sleep(&mut self, node: NodeId, time: Nanos) -> Option<WaitKey> {
+    pub(super) fn sleep(&mut self, node: NodeId, time: Nanos) -> WaitNumber {
         let wake = self.wake.unwrap_or(Wake { fired: None, waker: None, task: None });
         let Wake { fired, waker, task } = wake;
         let key = WaitKey { node, pending: self.pending_set, is_queue: false, fired, waker, task };
-        add(&mut self.waits, key, time, self.is_frozen).then_some(key)
+        self.add_wait(key, time)
     }
 
     /// The task was polled `time` after it had been woken; `node` is the QUEUE.
     pub(super) fn queue(&mut self, node: NodeId, time: Nanos) {
         let pending = self.pending_set;
         let key = WaitKey { node, pending, is_queue: true, fired: None, waker: None, task: None };
-        add(&mut self.waits, key, time, self.is_frozen);
+        self.add_wait(key, time);
+    }
+
+    fn add_wait(&mut self, key: WaitKey, time: Nanos) -> WaitNumber {
+        let next = self.waits.len();
+        let is_full = self.is_frozen || next >= MAX_ENTRIES;
+        let number = match self.wait_numbers.get(&key) {
+            Some(number) => *number,
+            None if is_full => return WaitNumber::NONE,
+            None => {
+                // Below `MAX_ENTRIES`.
+                let number = u32::try_from(next).unwrap_or(u32::MAX);
+                self.wait_numbers.insert(key, number);
+                self.waits.push((key, Nanos::ZERO));
+                number
+            }
+        };
+        if let Some((_, sum)) = self.waits.get_mut(index(number)) {
+            *sum = sum.saturating_add(time);
+        }
+        WaitNumber(number)
     }
 
     /// An explicit call owns `time` of the sleep `wait`, at `node` in the tree.
-    pub(super) fn claim(&mut self, wait: WaitKey, node: NodeId, time: Nanos) {
-        if let Some(sleep) = self.waits.get_mut(&wait) {
+    pub(super) fn claim(&mut self, wait: WaitNumber, node: NodeId, time: Nanos) {
+        if let Some((_, sleep)) = self.waits.get_mut(index(wait.0)) {
             *sleep = sleep.saturating_sub(time);
-            add(&mut self.claimed, (wait, node), time, false);
+            add(&mut self.claimed, (wait.0, node), time, false);
         }
+    }
+
+    /// The wait of that number.
+    pub(crate) fn wait(&self, number: u32) -> Option<WaitKey> {
+        self.waits.get(index(number)).map(|(key, _)| *key)
     }
 
     /// Takes nothing more in.
@@ -264,10 +304,12 @@ impl NativeLog {
     /// The memory held, without the allocator's own.
     pub(super) fn approx_bytes(&self) -> usize {
         let maps = self.runs.capacity() * size_of::<(RunKey, Nanos)>()
-            + self.waits.capacity() * size_of::<(WaitKey, Nanos)>()
-            + self.claimed.capacity() * size_of::<((WaitKey, NodeId), Nanos)>()
+            + self.wait_numbers.capacity() * size_of::<(WaitKey, u32)>()
+            + self.claimed.capacity() * size_of::<((u32, NodeId), Nanos)>()
             + self.places.capacity() * size_of::<(NodeId, Place)>();
-        let lists = self.sampled.capacity() * size_of::<SampledPart>() + self.poll.parts.capacity() * size_of::<Part>();
+        let lists = self.sampled.capacity() * size_of::<SampledPart>()
+            + self.waits.capacity() * size_of::<(WaitKey, Nanos)>()
+            + self.poll.parts.capacity() * size_of::<Part>();
         self.stacks.approx_bytes() + maps / 7 * 8 + lists
     }
 }

@@ -8,7 +8,7 @@ static EPOCH: AtomicU64 = AtomicU64::new(0);
 static PERIOD: AtomicU64 = AtomicU64::new(1);
 static SIGNAL: AtomicI32 = AtomicI32::new(libc::SIGURG);
 static MAX_THREADS: AtomicUsize = AtomicUsize::new(0);
-/// A tick was sent that had not arrived when it was given up.
+/// A timer was deleted whose last tick had not arrived.
 static HAS_LATE_TICKS: AtomicBool = AtomicBool::new(false);
 
 /// There are agents. Copied out of the statics as needed: a handler holds it for no longer than it runs.

@@ -124,8 +124,9 @@ impl Slot {
         self.epoch.store(0, Relaxed);
         if id != NONE {
             let timer = TimerId(id);
-            if !timer::disarm(timer) && self.is_armed() {
-                // It has fired, and the handler has not run: the thread blocks the signal.
+            let was_running = timer::disarm(timer);
+            if self.is_late() || !was_running && self.is_armed() {
+                // It has fired, and the handler has not run.
                 force::expect_late_ticks();
             }
             timer::delete(timer);
@@ -207,6 +208,12 @@ impl Slot {
         has_given_up
     }
 
+    /// Whether a tick was given up, and none has come since: that one may still come. A timer has one signal at a time
+    /// on its way, so each that comes is the last.
+    fn is_late(&self) -> bool {
+        self.lost.load(Relaxed) != 0
+    }
+
     /// For the last agent, once it has left: deletes the timer. False when something may still come of it, and then
     /// the timer stays with its owner. `is_late` says when there is no more time to wait.
     pub(super) fn retire(&self, is_late: &mut dyn FnMut() -> bool) -> bool {
@@ -228,6 +235,6 @@ impl Slot {
         if id != NONE {
             timer::delete(TimerId(id));
         }
-        true
+        !self.is_late()
     }
 }

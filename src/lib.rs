@@ -157,6 +157,13 @@ pub mod __fork {
     pub use crate::capture::native::fork::testing::{fork_and_check, is_off, watch};
 }
 
+/// Not public: what `tests/sampler.rs` and `tests/sampler_torture.rs` need.
+#[cfg(all(native_capture, feature = "testing"))]
+#[doc(hidden)]
+pub mod __sampler {
+    pub use crate::capture::native::sampler::testing::{Counts, Probe, Sample, host};
+}
+
 /// Opens a frame until the end of the enclosing block.
 ///
 /// A statement, so that it cannot be dropped at once by mistake. For synchronous code: in a future, a frame

@@ -126,6 +126,8 @@ impl Made {
             traces: self.traces,
             errors: self.errors.map(|errors| errors.queue),
             finalizer: Finalizer::new(self.finalizations),
+            #[cfg(native_capture)]
+            symbols: super::native::symbols(config, self.threads.clone()),
             slots: Slots::default(),
             threads: self.threads,
         }
@@ -158,6 +160,8 @@ pub(super) fn origin(config: &Config) -> Arc<Origin> {
 
 fn core_parts(config: &Config) -> CoreParts {
     CoreParts {
+        #[cfg(native_capture)]
+        native: super::native::start(config),
         clock: Clock::new(),
         counters: Arc::default(),
         budget: CaptureBudget::new(config.max_capture_bytes() as u64),

@@ -1,6 +1,8 @@
 //! Addresses to names, and the folding of plumbing frames. May read files; never runs in a host thread. Knows the model
 //! only: what it must do as part of the agent it is given as closures.
 
+mod answer;
+pub(crate) mod assemble;
 mod cache;
 pub(crate) mod diagnose;
 mod dwarf;

@@ -1,0 +1,37 @@
+//! What the configuration makes of native capture.
+
+use std::sync::Arc;
+
+use crate::capture::current;
+use crate::capture::native::capture::NativeCapture;
+use crate::capture::native::priority;
+use crate::config::Config;
+use crate::model::config::NativeCapture as Mode;
+use crate::safety::cpu::threads::AgentThreads;
+use crate::symbols::symbolizer::SymbolSettings;
+use crate::symbols::thread::SymbolThread;
+
+/// `None` when it is off, or nothing is captured at all.
+pub(super) fn start(config: &Config) -> Option<Arc<NativeCapture>> {
+    is_on(config).then(NativeCapture::start)
+}
+
+/// The thread that finds names; it begins with the first trace that needs some.
+pub(super) fn symbols(config: &Config, threads: Arc<AgentThreads>) -> Option<Arc<SymbolThread>> {
+    let settings = SymbolSettings {
+        max_bytes: config.max_symbol_bytes(),
+        debug_file: config.debug_file().map(ToOwned::to_owned),
+    };
+    let on_start = move || {
+        current::enter_agent();
+        threads.enter();
+        if let Err(error) = priority::lower_own() {
+            tracing::debug!(target: "flame_on", %error, "the symbol thread keeps the priority of the others");
+        }
+    };
+    is_on(config).then(|| Arc::new(SymbolThread::new(settings, on_start)))
+}
+
+fn is_on(config: &Config) -> bool {
+    config.capture() && config.native_capture() != Mode::Off
+}

@@ -47,14 +47,15 @@ fn remove(built: &Built, ending: &str) {
 
 #[test]
 fn full_and_limited_debug_information_have_inlined_functions() {
-    for level in ["-Cdebuginfo=2", "-Cdebuginfo=1"] {
-        let built = build(&[level]);
+    let of_the_other_names = ["-Cdebuginfo=1", "-Csymbol-mangling-version=v0"];
+    for options in [&["-Cdebuginfo=2"][..], &["-Cdebuginfo=1"], &of_the_other_names] {
+        let built = build(options);
         let frames = frames(&built, None);
-        assert_eq!(frames.iter().map(|symbol| &*symbol.name).collect::<Vec<_>>(), BOTH, "{level}");
-        assert!(frames.iter().all(|symbol| symbol.class == Class::Own && symbol.line > 0), "{level}: {frames:?}");
+        assert_eq!(frames.iter().map(|symbol| &*symbol.name).collect::<Vec<_>>(), BOTH, "{options:?}");
+        assert!(frames.iter().all(|symbol| symbol.class == Class::Own && symbol.line > 0), "{options:?}: {frames:?}");
         assert!(frames.iter().all(|symbol| symbol.file.as_ref().unwrap().ends_with("/shop.rs")), "{frames:?}");
-        assert!(diagnosis(&built, None).is_complete(), "{level}");
-        assert_eq!(said(&built), "shop: functions and inlined functions by name", "{level}");
+        assert!(diagnosis(&built, None).is_complete(), "{options:?}");
+        assert_eq!(said(&built), "shop: functions and inlined functions by name", "{options:?}");
     }
 }
 

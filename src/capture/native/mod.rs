@@ -6,6 +6,10 @@ pub(crate) mod fork;
 #[cfg(native_capture)]
 pub(crate) mod poll;
 #[cfg(native_capture)]
+mod pump;
+#[cfg(native_capture)]
+mod samples;
+#[cfg(native_capture)]
 mod modules;
 #[cfg(native_capture)]
 pub(crate) mod priority;

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use flame_on::__sampler::{Probe, host};
@@ -12,10 +12,14 @@ use object::{Object, ObjectSegment, ObjectSymbol};
 /// Ends a test that waits for what never comes.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
-/// The sampler is the whole process's: one test at a time.
-pub fn alone() -> MutexGuard<'static, ()> {
+/// The sampler is the whole process's: one test at a time, each in a thread that is gone when the next one begins.
+pub fn alone(test: impl FnOnce() + Send) {
     static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let ended = std::thread::scope(|scope| scope.spawn(test).join());
+    if let Err(panic) = ended {
+        std::panic::resume_unwind(panic);
+    }
 }
 
 /// Where the code of `function` lies, by the symbol table of this binary.

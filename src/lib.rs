@@ -156,11 +156,11 @@ pub mod __fork {
     pub use crate::capture::native::fork::testing::{fork_and_check, is_off, watch};
 }
 
-/// Not public: what `tests/sampler.rs` and `tests/sampler_torture.rs` need.
+/// Not public: what `tests/sampler….rs` need.
 #[cfg(all(native_capture, feature = "testing"))]
 #[doc(hidden)]
 pub mod __sampler {
-    pub use crate::capture::native::sampler::testing::{Counts, Probe, Sample, host};
+    pub use crate::capture::native::sampler::testing::{Counts, Probe, Sample, cost, host};
 }
 
 /// Opens a frame until the end of the enclosing block.

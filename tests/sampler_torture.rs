@@ -25,6 +25,9 @@ const SIGPROF: i32 = 27;
 /// Ten times what is usual; the limit over all threads is at work, too.
 const HZ: u32 = 10_000;
 
+/// The label of the polls that panic.
+const PANICS: u64 = 8;
+
 /// What a thread does, over and over, each time in a poll of its own.
 type Work = fn(&Bench);
 
@@ -124,7 +127,7 @@ fn thread_churn(bench: &Bench) {
 }
 
 fn panics(bench: &Bench) {
-    let poll = std::panic::AssertUnwindSafe(|| bench.poll(8, || unwind_from(40)));
+    let poll = std::panic::AssertUnwindSafe(|| bench.poll(PANICS, || unwind_from(40)));
     assert!(std::panic::catch_unwind(poll).is_err());
 }
 
@@ -206,13 +209,21 @@ impl Findings {
         self.truncated += u64::from(sample.is_truncated);
         self.whole += u64::from(!sample.is_foreign_stack && !sample.is_truncated && sample.reaches_the_poll());
         let callers = sample.frames.get(1..).unwrap_or(&[]);
-        if callers.iter().any(|at| beyond.contains(at)) {
+        if callers.iter().any(|at| beyond.contains(at)) && !lands_in(sample, beyond) {
             self.fault.get_or_insert_with(|| format!("frames beyond the cut {beyond:x?}: {sample:x?}"));
         }
         if !sample.places.is_sorted_by(|inner, outer| inner >= outer) {
             self.fault.get_or_insert_with(|| format!("frames out of order: {sample:x?}"));
         }
     }
+}
+
+/// Whether a panic was about to go on in the poll's own function. For the last instructions of the unwinder's jump the
+/// stack pointer is the new frame's, while the tables describe the old one and the return address is the target. Nothing
+/// follows it.
+fn lands_in(sample: &Sample, beyond: &std::ops::Range<u64>) -> bool {
+    let is_only_one = sample.frames.iter().filter(|at| beyond.contains(at)).count() == 1;
+    sample.label == PANICS && is_only_one && sample.frames.last().is_some_and(|at| beyond.contains(at))
 }
 
 /// A shared object with a function that takes its time. The compiler is the one that links this test.
@@ -253,12 +264,7 @@ fn whatever_a_host_does_nothing_crashes_hangs_or_leaks_beyond_the_cut() {
             }
             rounds
         };
-        let only = std::env::var("ONLY").ok();
-        let threads: Vec<_> = WORKS
-            .iter()
-            .filter(|w| only.as_ref().is_none_or(|o| o.split(',').any(|o| w.0.contains(o))))
-            .map(|(name, work, _)| (name, scope.spawn(move || run(*work))))
-            .collect();
+        let threads: Vec<_> = WORKS.iter().map(|(name, work, _)| (name, scope.spawn(move || run(*work)))).collect();
         let goes_on =
             |findings: &Findings| findings.fault.is_none() && threads.iter().all(|(_, own)| !own.is_finished());
         while begin.elapsed() < duration() && goes_on(&findings) {

@@ -154,7 +154,8 @@ pub fn on_alternate_stack(work: &mut dyn FnMut()) -> io::Result<()> {
     if unsafe { libc::sigaltstack(&raw const stack, &raw mut before) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    WORK.set(Some(std::ptr::from_mut(&mut { work }).cast()));
+    let mut work = work;
+    WORK.set(Some((&raw mut work).cast()));
     let mut action = default_action();
     action.sa_flags = libc::SA_ONSTACK;
     action.sa_sigaction = run_work as *const () as usize;

@@ -23,6 +23,4 @@ mod linux;
 pub(crate) mod testing;
 
 pub(crate) use api::{RawSample, SamplerError, SamplerSettings, SamplerStats};
-#[allow(unused_imports, reason = "what puts the parts together comes after them")]
-pub(crate) use linux::Entered;
-pub(crate) use linux::Sampler;
+pub(crate) use linux::{Entered, Sampler};

@@ -75,6 +75,14 @@ impl Sampler {
         Entered { slot: Some(slot), label, before, not_send: PhantomData }
     }
 
+    /// Ends this agent's samples, as its drop does. Safe to call twice.
+    pub(crate) fn stop(&self) {
+        // In a forked child the locks may be held for good, and nothing is armed.
+        if !is_forked_child() {
+            process().leave(self.agent);
+        }
+    }
+
     /// Takes out this agent's samples. Those of a poll are all there once it has been left. For the agent's threads: it
     /// takes a lock, which is held while `each` runs.
     pub(crate) fn drain(&self, each: &mut dyn FnMut(RawSample<'_>)) {
@@ -111,10 +119,7 @@ impl Sampler {
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        // In a forked child the locks may be held for good, and nothing is armed.
-        if !is_forked_child() {
-            process().leave(self.agent);
-        }
+        self.stop();
     }
 }
 

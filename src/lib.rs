@@ -65,8 +65,8 @@ pub use agent::{Collector, FlameOn, FlameOnGuard, ShutdownReport, StartError};
 pub use capture::call::{CallNamed, call_named};
 pub use capture::current::{current_trace_id, set_identifier};
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
-pub use capture::task::{Branch, NamedTask};
 pub use capture::scope::{Scope, Stopper, Traced};
+pub use capture::task::{Branch, NamedTask};
 pub use config::{Config, ConfigBuilder, Reloaded};
 #[cfg(feature = "anyhow")]
 pub use errors::api::capture_anyhow;

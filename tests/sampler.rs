@@ -1,6 +1,7 @@
 //! The sampler by itself: real timers, real signals. A binary of its own, since all of it is the whole process's.
 #![cfg(all(native_capture, feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]
 
 use std::hint::black_box;
 use std::sync::RwLock;

@@ -3,6 +3,7 @@
 //! `cargo test --release --features __native --test sampler_cost -- --ignored --nocapture`
 #![cfg(all(native_capture, feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]
 
 use flame_on::__sampler::{Counts, Probe, cost};
 use flame_on::CpuSignal;

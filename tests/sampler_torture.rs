@@ -4,6 +4,7 @@
 //! (20 seconds by default). A binary of its own: it takes signals that others may want.
 #![cfg(all(native_capture, feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]
 
 use std::collections::BTreeMap;
 use std::ffi::CString;

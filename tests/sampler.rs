@@ -204,7 +204,7 @@ fn threads_that_end_leave_neither_timers_nor_slots() {
                 let poll = || probe.poll(1, || burn(Duration::from_millis(1)));
                 let threads: Vec<_> = (0..4).map(|_| scope.spawn(poll)).collect();
                 // The scope itself waits for the closures, and not for what comes after them.
-                threads.into_iter().for_each(|thread| drop(thread.join().unwrap()));
+                threads.into_iter().for_each(|thread| assert_ne!(thread.join().unwrap().0, 0));
             });
             probe.discard();
         }

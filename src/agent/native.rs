@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::capture::current;
 use crate::capture::clock::Clock;
+use crate::capture::current;
 use crate::capture::native::capture::{NativeCapture, NativeSettings};
 use crate::capture::native::priority;
 use crate::capture::native::sampler::SamplerSettings;
@@ -36,17 +36,14 @@ pub(super) fn start(config: &Config, clock: &Clock, threads: &Arc<AgentThreads>)
 /// `None` when `cpu_sample_hz` is 0.
 fn sampler(config: &Config) -> Option<SamplerSettings> {
     let hz = config.cpu_sample_hz();
-    let settings =
-        SamplerSettings { hz, signal: config.cpu_signal(), max_threads: config.max_sampled_threads() };
+    let settings = SamplerSettings { hz, signal: config.cpu_signal(), max_threads: config.max_sampled_threads() };
     (hz > 0).then_some(settings)
 }
 
 /// The thread that finds names; it begins with the first trace that needs some.
 pub(super) fn symbols(config: &Config, threads: Arc<AgentThreads>) -> Option<Arc<SymbolThread>> {
-    let settings = SymbolSettings {
-        max_bytes: config.max_symbol_bytes(),
-        debug_file: config.debug_file().map(ToOwned::to_owned),
-    };
+    let settings =
+        SymbolSettings { max_bytes: config.max_symbol_bytes(), debug_file: config.debug_file().map(ToOwned::to_owned) };
     let on_start = move || {
         current::enter_agent();
         threads.enter();

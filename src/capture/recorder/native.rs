@@ -11,10 +11,10 @@ use std::task::Waker;
 
 use super::{Recorder, USABLE};
 use crate::capture::native::capture::NativeCapture;
+use crate::capture::native::poll::Host;
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::Entered;
 use crate::capture::native::unwind::{self, Cut};
-use crate::capture::native::poll::Host;
 use crate::capture::native::waker::{self, SiteKind};
 use crate::capture::wakes::{MAX_SITES, PendingBits, SiteId, WAKE_FRAMES, Wakes};
 use crate::model::counters::Count;

@@ -191,7 +191,7 @@ fn retire_all() -> bool {
         Instant::now() >= deadline
     };
     // All of them, also after one that could not be waited for.
-    pool::slots().fold(true, |have_retired, slot| slot.retire(&mut is_late) && have_retired)
+    pool::slots().filter(|slot| !slot.retire(&mut is_late)).count() == 0
 }
 
 fn number_of(signal: CpuSignal) -> libc::c_int {

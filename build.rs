@@ -1,5 +1,9 @@
 //! Compiles `proto/` with protox, so that no protoc is needed.
 
+/// The one message from elsewhere, and what stands for it here.
+const TIMESTAMP: &str = ".google.protobuf.Timestamp";
+const OURS: &str = "crate::encode::well_known::Timestamp";
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
     announce_native_capture();
@@ -7,9 +11,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let has_server = std::env::var_os("CARGO_FEATURE___SERVER").is_some();
     if has_server {
         // No client: the adapter sends bytes that are encoded already.
-        tonic_prost_build::configure().build_client(false).build_transport(false).compile_fds(descriptors)?;
+        let services = tonic_prost_build::configure().build_client(false).build_transport(false);
+        services.extern_path(TIMESTAMP, OURS).compile_fds(descriptors)?;
     } else {
-        prost_build::Config::new().compile_fds(descriptors)?;
+        prost_build::Config::new().extern_path(TIMESTAMP, OURS).compile_fds(descriptors)?;
     }
     Ok(())
 }

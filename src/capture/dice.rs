@@ -13,10 +13,11 @@ use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 
 use super::native::fork;
+use crate::safety::random;
 
 /// Rolls are 63 bits wide, so that a rate of 1 is a limit above all of them.
 const ROLL_BITS: u32 = 63;
@@ -289,12 +290,12 @@ fn with_random<R>(f: impl FnOnce(&mut SmallRng) -> R) -> Option<R> {
 
 #[cold]
 fn seeded() -> SmallRng {
-    SmallRng::from_rng(&mut rand::rng())
+    random::seeded()
 }
 
 /// 128 random bits from this thread's generator.
 pub(crate) fn random_bits() -> u128 {
-    with_random(|random| random.random()).unwrap_or_else(|| rand::rng().random())
+    with_random(|random| random.random()).unwrap_or_else(|| random::seeded().random())
 }
 
 #[cfg(test)]

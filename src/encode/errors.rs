@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use prost::Message as _;
 
 use super::proto::flame_on as wire;
+use super::well_known::Timestamp;
 use crate::model::error_event::{
     Breadcrumb, ErrorEvent, EventOrigin, Exception, RequestContext, Severity, StackFrame, User,
 };
@@ -136,7 +137,7 @@ fn pairs_to_wire(pairs: &BTreeMap<String, String>) -> Vec<wire::KeyValue> {
     pairs.iter().map(|(key, value)| wire::KeyValue { key: key.clone(), value: value.clone() }).collect()
 }
 
-fn timestamp(time: SystemTime) -> prost_types::Timestamp {
+fn timestamp(time: SystemTime) -> Timestamp {
     time.into()
 }
 
@@ -209,8 +210,8 @@ fn severity(word: &str) -> Severity {
     all.into_iter().find(|severity| severity.as_str() == word).unwrap_or_default()
 }
 
-fn time(timestamp: Option<prost_types::Timestamp>) -> Option<SystemTime> {
-    timestamp?.try_into().ok()
+fn time(timestamp: Option<Timestamp>) -> Option<SystemTime> {
+    timestamp?.time()
 }
 
 #[cfg(test)]

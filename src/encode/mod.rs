@@ -11,3 +11,5 @@ pub(crate) mod proto;
 mod protobuf;
 #[cfg(test)]
 mod test_profiles;
+#[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "what is read and written depends on the features"))]
+pub(crate) mod well_known;

@@ -4,6 +4,9 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// The kind of note that is a build id.
+const NT_GNU_BUILD_ID: u32 = 3;
+
 /// Where a stack was taken; folding keeps a different tail of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum StackKind {
@@ -52,6 +55,25 @@ impl ModuleMap {
     }
 }
 
+/// The GNU build id among an ELF file's `notes`.
+pub(crate) fn build_id_in(notes: &[u8]) -> Option<Box<[u8]>> {
+    let mut at = 0;
+    loop {
+        let (name_length, id_length) = (word(notes, at)? as usize, word(notes, at + 4)? as usize);
+        let kind = word(notes, at + 8)?;
+        let name_at = at + 12;
+        let id_at = name_at + name_length.next_multiple_of(4);
+        if kind == NT_GNU_BUILD_ID && notes.get(name_at..name_at + 4)? == b"GNU\0" {
+            return notes.get(id_at..id_at.checked_add(id_length)?).map(Into::into);
+        }
+        at = id_at.checked_add(id_length.checked_next_multiple_of(4)?)?;
+    }
+}
+
+fn word(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
+}
+
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
@@ -68,5 +90,13 @@ mod tests {
         assert_eq!(map.find(399).unwrap().path.as_os_str(), "b");
         assert!([99, 200, 299, 400].iter().all(|address| map.find(*address).is_none()));
         assert_eq!(map.modules().len(), 2);
+    }
+
+    #[test]
+    fn a_build_id_is_found_and_broken_notes_end_the_search() {
+        assert_eq!(build_id_in(&[255; 40]), None);
+        assert_eq!(build_id_in(b"\x04\0\0\0\x02\0\0\0\x03\0\0\0GNU\0ab\0\0").as_deref(), Some(b"ab".as_slice()));
+        let two = b"\x04\0\0\0\x04\0\0\0\x05\0\0\0GNU\0abcd\x04\0\0\0\x02\0\0\0\x03\0\0\0GNU\0ef\0\0";
+        assert_eq!(build_id_in(two).as_deref(), Some(b"ef".as_slice()));
     }
 }

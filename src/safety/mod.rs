@@ -1,6 +1,6 @@
-//! What keeps the agent within its bounds: the dedupe table, permits, budgets, and the decisions about
-//! memory and CPU. Pure code, and the few files of `/proc` and `/sys` that [`memory`] and [`cpu`] name; no tokio, no
-//! actor, no clock: the time is given.
+//! What keeps the agent within its bounds: the dedupe table, permits, budgets, the decisions about memory and CPU, and
+//! random numbers that cannot fail. Pure code, the system's random bytes, and the few files of `/proc` and `/sys` that
+//! [`memory`] and [`cpu`] name; no tokio, no actor, no clock: the time is given.
 
 pub(crate) mod budget;
 pub(crate) mod cpu;
@@ -8,4 +8,5 @@ pub(crate) mod dedupe;
 pub(crate) mod identifier;
 pub(crate) mod memory;
 pub(crate) mod permits;
+pub(crate) mod random;
 pub(crate) mod system;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use addr2line::gimli::{self, Dwarf, DwarfFileType, DwarfPackage, Reader as _, Section as _};
 use addr2line::{Context, Frame, LookupContinuation as _, LookupResult, SplitDwarfLoad};
 
+use super::diagnose::Split;
 use super::elf::{ElfFile, UnpackBudget};
 use super::pages::PageCache;
 use super::reader::Reader;
@@ -39,6 +40,7 @@ pub(super) struct DebugInfo {
     budget: RefCell<UnpackBudget>,
     kept: Cell<usize>,
     charged: RefCell<Vec<usize>>,
+    split_off: Cell<Split>,
     /// Units that would take more than there is room for, by the addresses of their code.
     too_long: Vec<std::ops::Range<u64>>,
 }
@@ -69,6 +71,7 @@ impl DebugInfo {
             budget: RefCell::new(budget),
             kept: Cell::new(kept),
             charged: RefCell::default(),
+            split_off: Cell::default(),
             too_long,
         })
     }
@@ -76,6 +79,11 @@ impl DebugInfo {
     /// What is kept in memory, the pages of files aside.
     pub(super) fn bytes(&self) -> usize {
         self.kept.get()
+    }
+
+    /// Where the information of the units that were looked into was, of those that are not in the file itself.
+    pub(super) fn split_off(&self) -> Split {
+        self.split_off.get()
     }
 
     /// The functions at `address` of the file, innermost first; empty where nothing is known.
@@ -112,21 +120,34 @@ impl DebugInfo {
         }
     }
 
-    #[expect(clippy::arc_with_non_send_sync, reason = "what addr2line takes; it stays on one thread")]
     fn split(&self, load: &SplitDwarfLoad<Reader>) -> Option<Arc<Dwarf<Reader>>> {
-        if let Some(package) = &self.package
-            && let Ok(Some(dwarf)) = package.find_cu(load.dwo_id, &load.parent)
-        {
-            self.keep_split(&dwarf);
-            return Some(Arc::new(dwarf));
-        }
+        let (packaged, loose) = match self.packaged(load) {
+            None => (None, self.loose(load)),
+            found => (found, None),
+        };
+        let before = self.split_off.get();
+        self.split_off.set(Split {
+            in_package: before.in_package || packaged.is_some(),
+            in_objects: before.in_objects || loose.is_some(),
+            is_missing: before.is_missing || (packaged.is_none() && loose.is_none()),
+        });
+        let found = packaged.or(loose)?;
+        self.keep_split(&found);
+        #[expect(clippy::arc_with_non_send_sync, reason = "what addr2line takes; it stays on one thread")]
+        Some(Arc::new(found))
+    }
+
+    fn packaged(&self, load: &SplitDwarfLoad<Reader>) -> Option<Dwarf<Reader>> {
+        self.package.as_ref()?.find_cu(load.dwo_id, &load.parent).ok()?
+    }
+
+    fn loose(&self, load: &SplitDwarfLoad<Reader>) -> Option<Dwarf<Reader>> {
         let file = ElfFile::open(&split_path(load)?, &self.pages)?;
         let mut dwarf = self::load(&file, true, &mut self.budget.borrow_mut());
         let header = dwarf.units().next().ok()??;
         let is_ours = dwarf.unit(header).ok()?.dwo_id == Some(load.dwo_id);
         dwarf.make_dwo(&load.parent);
-        self.keep_split(&dwarf);
-        is_ours.then(|| Arc::new(dwarf))
+        is_ours.then_some(dwarf)
     }
 
     fn keep_split(&self, dwarf: &Dwarf<Reader>) {

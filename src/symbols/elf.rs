@@ -7,13 +7,17 @@ use std::rc::Rc;
 
 use addr2line::gimli::SectionId;
 use flate2::{Decompress, FlushDecompress, Status};
-use object::elf;
-use object::read::ReadCache;
-use object::read::elf::{CompressionHeader as _, FileHeader as _, SectionHeader as _};
-use object::{Endianness, ReadRef as _};
 
 use super::pages::{PageCache, PagedFile};
 use super::reader::Reader;
+use super::sections::{self, Entry};
+use crate::model::native::build_id_in;
+
+/// The head of a packed section: how u32, nothing u32, the unpacked length u64, its alignment u64.
+const PACKED_HEAD: u64 = 24;
+const ZLIB: u64 = 1;
+/// A link to a file with debug information, and notes, are not longer; what says so is broken.
+const LONGEST_SMALL: u64 = 64 << 10;
 
 /// A part of the file.
 #[derive(Debug)]
@@ -54,23 +58,28 @@ impl ElfFile {
     }
 
     fn of(file: File, pages: &Rc<PageCache>) -> Option<Self> {
-        let cache = ReadCache::new(&file);
-        let header = elf::FileHeader64::<Endianness>::parse(&cache).ok()?;
-        let endian = header.endian().ok().filter(|endian| *endian == Endianness::Little)?;
-        let table = header.sections(endian, &cache).ok()?;
-        let mut found = Found::default();
-        for section in table.iter() {
-            let name = String::from_utf8_lossy(table.section_name(endian, section).ok()?).into_owned();
-            found.add(&name, section, endian, &cache);
-        }
-        let Found { sections, build_id, debug_link } = found;
-        drop(cache);
-        Some(Self { file: PagedFile::new(file, pages.clone()), sections, build_id, debug_link })
+        let length = file.metadata().ok()?.len();
+        let file = PagedFile::new(file, pages.clone());
+        let entries = sections::sections(&file)?;
+        let small = |entry: &Entry| small(&file, entry);
+        let notes = entries.iter().filter(|entry| entry.kind == sections::NOTES);
+        let build_id = notes.filter_map(small).find_map(|notes| build_id_in(&notes));
+        let link = entries.iter().find(|entry| &*entry.name == ".gnu_debuglink");
+        let debug_link = link.and_then(small).and_then(|link| debug_link(&link));
+        // Without bits in this file: what `objcopy --only-keep-debug` leaves of the code.
+        let present = entries.iter().filter(|entry| entry.kind != sections::NOT_IN_THE_FILE);
+        let sections = present.map(|entry| section_of(&file, entry, length)).collect();
+        Some(Self { file, sections, build_id, debug_link })
     }
 
     /// Whether the section has any bytes.
     pub(super) fn has(&self, name: &str) -> bool {
         self.section(name).is_some_and(|section| section.size > 0)
+    }
+
+    /// Whether the section is packed in a way that we cannot read.
+    pub(super) fn is_unreadable(&self, name: &str) -> bool {
+        self.section(name).is_some_and(|section| section.is_unreadable)
     }
 
     /// The section as gimli reads it; empty where there is none, or none that we can read within `budget`.
@@ -103,66 +112,34 @@ impl ElfFile {
     }
 }
 
-#[derive(Default)]
-struct Found {
-    sections: Vec<Section>,
-    build_id: Option<Box<[u8]>>,
-    debug_link: Option<(Box<str>, u32)>,
+fn small(file: &PagedFile, entry: &Entry) -> Option<Vec<u8>> {
+    let length = usize::try_from(Some(entry.size).filter(|size| *size <= LONGEST_SMALL)?).ok()?;
+    sections::bytes(file, entry.offset, length)
 }
 
-impl Found {
-    fn add(
-        &mut self,
-        name: &str,
-        section: &elf::SectionHeader64<Endianness>,
-        endian: Endianness,
-        data: &ReadCache<&File>,
-    ) {
-        if name == ".gnu_debuglink" {
-            self.debug_link = debug_link(section.data(endian, data).unwrap_or_default());
-        }
-        if section.sh_type(endian) == elf::SHT_NOTE && self.build_id.is_none() {
-            self.build_id = build_id(section, endian, data);
-        }
-        // Without bits in this file: what `objcopy --only-keep-debug` leaves of the code.
-        if section.sh_type(endian) != elf::SHT_NOBITS {
-            self.sections.push(section_of(name, section, endian, data));
-        }
+fn section_of(file: &PagedFile, entry: &Entry, file_length: u64) -> Section {
+    let mut section = Section {
+        name: entry.name.clone(),
+        offset: entry.offset,
+        size: entry.size,
+        unpacked: None,
+        // A file that was cut short.
+        is_unreadable: entry.offset.saturating_add(entry.size) > file_length,
+    };
+    if entry.flags & sections::COMPRESSED != 0 {
+        let unpacked = unpacked_length(file, entry).filter(|_| entry.size >= PACKED_HEAD);
+        section.offset = entry.offset.saturating_add(PACKED_HEAD);
+        section.size = entry.size.saturating_sub(PACKED_HEAD);
+        section.is_unreadable |= unpacked.is_none();
+        section.unpacked = unpacked;
     }
+    section
 }
 
-fn section_of(
-    name: &str,
-    section: &elf::SectionHeader64<Endianness>,
-    endian: Endianness,
-    data: &ReadCache<&File>,
-) -> Section {
-    let (mut offset, mut size) = (section.sh_offset(endian), section.sh_size(endian));
-    let (mut unpacked, mut is_unreadable) = (None, false);
-    match section.compression(endian, data) {
-        Ok(None) => {}
-        Ok(Some((header, at, packed))) if header.ch_type(endian) == elf::ELFCOMPRESS_ZLIB => {
-            (offset, size, unpacked) = (at, packed, Some(header.ch_size(endian)));
-        }
-        Ok(Some(_)) | Err(_) => is_unreadable = true,
-    }
-    // A file that was cut short.
-    is_unreadable |= data.len().is_ok_and(|length| offset.saturating_add(size) > length);
-    Section { name: name.into(), offset, size, unpacked, is_unreadable }
-}
-
-fn build_id(
-    section: &elf::SectionHeader64<Endianness>,
-    endian: Endianness,
-    data: &ReadCache<&File>,
-) -> Option<Box<[u8]>> {
-    let mut notes = section.notes(endian, data).ok()??;
-    while let Ok(Some(note)) = notes.next() {
-        if note.name() == elf::ELF_NOTE_GNU && note.n_type(endian) == elf::NT_GNU_BUILD_ID {
-            return Some(note.desc().into());
-        }
-    }
-    None
+/// `None` where it is packed by something other than zlib.
+fn unpacked_length(file: &PagedFile, entry: &Entry) -> Option<u64> {
+    let head = sections::bytes(file, entry.offset, PACKED_HEAD as usize)?;
+    (sections::number(&head, 0, 4)? == ZLIB).then(|| sections::number(&head, 8, 8))?
 }
 
 /// A name that ends with a zero, filled up to four bytes, then the checksum.

@@ -4,14 +4,20 @@
 mod answer;
 pub(crate) mod assemble;
 mod cache;
+pub(crate) mod diagnose;
 mod dwarf;
 mod elf;
+#[cfg(all(test, target_os = "linux"))]
+mod fixtures;
 pub(crate) mod fold;
 mod identity;
+#[cfg(all(test, target_os = "linux"))]
+mod memory;
 mod module;
 mod name;
 mod pages;
 mod reader;
+mod sections;
 pub(crate) mod symbol;
 pub(crate) mod symbolizer;
 mod symtab;

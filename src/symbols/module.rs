@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use super::diagnose::{FileState, NamedFile, Names, Split};
 use super::dwarf::{DebugInfo, RawFrame};
 use super::elf::ElfFile;
 use super::identity;
@@ -17,6 +18,16 @@ const SYSTEM_DEBUG: &str = "/usr/lib/debug";
 pub(super) struct Module {
     info: Option<DebugInfo>,
     table: Option<(ElfFile, SymbolTable)>,
+    state: FileState,
+    is_named_file_used: bool,
+}
+
+/// A file that the debug information was moved to.
+struct Separate {
+    file: ElfFile,
+    path: PathBuf,
+    /// The user named it.
+    is_named: bool,
 }
 
 impl Module {
@@ -32,16 +43,18 @@ impl Module {
         // A file that the user names goes before what is in the program itself.
         let info = separate
             .as_ref()
-            .and_then(|(file, path)| DebugInfo::load(file, path, pages, most_bytes))
+            .and_then(|separate| DebugInfo::load(&separate.file, &separate.path, pages, most_bytes))
             .or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
+        let state = state(program.as_ref(), info.is_some());
+        let is_named_file_used = separate.as_ref().is_some_and(|separate| separate.is_named);
         let left = most_bytes.saturating_sub(info.as_ref().map_or(0, DebugInfo::bytes));
-        let table = [program, separate.map(|(file, _)| file)]
+        let table = [program, separate.map(|separate| separate.file)]
             .into_iter()
             .flatten()
             .map(|file| (SymbolTable::read(&file, left), file))
             .max_by_key(|(table, _)| table.bytes())
             .map(|(table, file)| (file, table));
-        Self { info, table }
+        Self { info, table, state, is_named_file_used }
     }
 
     /// What is kept in memory, the pages of files aside.
@@ -73,6 +86,37 @@ impl Module {
         Some(RawFrame { name: Some(name), file: None, line: 0 })
     }
 
+    /// How the Rust function at `address` of the file is known.
+    pub(super) fn names_at(&self, address: u64) -> Names {
+        let frames = self.info.as_ref().map(|info| info.frames(address)).unwrap_or_default();
+        match frames.last().map(|outermost| outermost.name.as_deref()) {
+            Some(Some(name)) if is_linkage_name(name) => Names::Full,
+            // Lines without functions are also what a program has of its own when the rest was split off.
+            Some(_) if !self.split().is_missing => Names::LinesOnly,
+            _ if self.symbol_name(address).is_some() => Names::SymbolTable,
+            _ => Names::Addresses,
+        }
+    }
+
+    /// Where the debug information of the functions looked up so far was.
+    pub(super) fn split(&self) -> Split {
+        self.info.as_ref().map(DebugInfo::split_off).unwrap_or_default()
+    }
+
+    /// What became of the file that the user named, if they did.
+    pub(super) fn named(&self, is_any: bool) -> NamedFile {
+        match (is_any, self.is_named_file_used) {
+            (false, _) => NamedFile::None,
+            (true, true) => NamedFile::Used,
+            (true, false) => NamedFile::Refused,
+        }
+    }
+
+    /// What can be read of the module's own file.
+    pub(super) fn state(&self) -> FileState {
+        self.state
+    }
+
     fn symbol_name(&self, address: u64) -> Option<String> {
         self.table.as_ref().and_then(|(file, table)| table.name(file, address))
     }
@@ -83,21 +127,29 @@ fn is_linkage_name(name: &str) -> bool {
     name.starts_with("_R") || name.starts_with("_ZN")
 }
 
-/// The file that the debug information of `module` was moved to, and where it is.
+fn state(program: Option<&ElfFile>, has_info: bool) -> FileState {
+    match program {
+        None => FileState::Gone,
+        Some(program) if program.is_unreadable(".debug_info") => FileState::Packed,
+        Some(program) if program.has(".debug_info") && !has_info => FileState::TooLong,
+        Some(_) => FileState::Readable,
+    }
+}
+
+/// The file that the debug information of `module` was moved to.
 fn separate(
     module: &ModuleInfo,
     program: Option<&ElfFile>,
     debug_file: Option<&Path>,
     pages: &Rc<PageCache>,
-) -> Option<(ElfFile, PathBuf)> {
+) -> Option<Separate> {
     let build_id = module.build_id.as_deref();
     let named = debug_file.filter(|_| build_id.is_some() || identity::is_program(module));
-    let open = |path: PathBuf| {
-        let file = ElfFile::open(&path, pages)?;
-        Some((file, path))
+    let open = |path: PathBuf, is_named| {
+        let file = ElfFile::open(&path, pages).filter(|file| file.build_id.as_deref() == build_id)?;
+        Some(Separate { file, path, is_named })
     };
-    let is_same = |file: &ElfFile| file.build_id.as_deref() == build_id;
-    if let Some(found) = named.map(Path::to_path_buf).and_then(open).filter(|(file, _)| is_same(file)) {
+    if let Some(found) = named.map(Path::to_path_buf).and_then(|path| open(path, true)) {
         return Some(found);
     }
     // Without a build id nothing says that a file found by its name belongs to this program; its own information, if
@@ -106,9 +158,8 @@ fn separate(
         return None;
     }
     let linked = program.and_then(|program| program.debug_link.as_ref()).map(|(name, _)| &**name);
-    candidates(&module.path, build_id.unwrap_or_default(), linked)
-        .into_iter()
-        .find_map(|path| open(path).filter(|(file, _)| is_same(file)))
+    let mut paths = candidates(&module.path, build_id.unwrap_or_default(), linked).into_iter();
+    paths.find_map(|path| open(path, false))
 }
 
 /// Where GDB looks, in its order.

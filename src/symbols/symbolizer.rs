@@ -15,7 +15,7 @@ use super::symbol::{Class, Role, Symbol};
 use crate::model::native::{ModuleInfo, ModuleMap};
 
 /// What of the bound the names that were found may take, and the pages of files; the rest is for what is parsed.
-const CACHE_SHARE: usize = 8;
+pub(super) const CACHE_SHARE: usize = 8;
 const PAGE_SHARE: usize = 4;
 
 /// How a [`Symbolizer`] works.

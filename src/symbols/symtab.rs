@@ -43,6 +43,12 @@ impl SymbolTable {
         self.entries.capacity() * size_of::<Entry>()
     }
 
+    /// Where the functions begin.
+    #[cfg(test)]
+    pub(super) fn addresses(&self) -> Vec<u64> {
+        self.entries.iter().map(|entry| entry.address).collect()
+    }
+
     /// The name, as the linker knows it, of the function that `address` of the file lies in.
     pub(super) fn name(&self, file: &ElfFile, address: u64) -> Option<String> {
         let after = self.entries.partition_point(|entry| entry.address <= address);

@@ -11,7 +11,7 @@ use std::ops::{Deref, Range};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::model::native::{ModuleInfo, ModuleMap};
+use crate::model::native::{ModuleInfo, ModuleMap, build_id_in};
 
 /// `.eh_frame_hdr`: version 1, the pointer to `.eh_frame` relative to itself in 4 bytes. All linkers write it so.
 const HEADER_START: [u8; 2] = [1, 0x1b];
@@ -19,8 +19,6 @@ const HEADER_START: [u8; 2] = [1, 0x1b];
 const POINTER_AT: usize = 4;
 /// Tables of one library at most; the largest known (a browser's engine) have some 20 MiB.
 const MAX_COPY: usize = 32 << 20;
-/// The kind of note that is a build id.
-const NT_GNU_BUILD_ID: u32 = 3;
 
 /// Bytes of a table, in the executable or copied.
 #[derive(Debug, Clone)]
@@ -213,21 +211,6 @@ fn length_of_frames(bytes: &[u8]) -> usize {
     at.min(bytes.len())
 }
 
-/// The build id among `notes`.
-fn build_id_in(notes: &[u8]) -> Option<Box<[u8]>> {
-    let mut at = 0;
-    loop {
-        let (name_length, id_length) = (word(notes, at)? as usize, word(notes, at + 4)? as usize);
-        let kind = word(notes, at + 8)?;
-        let name_at = at + 12;
-        let id_at = name_at + name_length.next_multiple_of(4);
-        if kind == NT_GNU_BUILD_ID && notes.get(name_at..name_at + 4)? == b"GNU\0" {
-            return notes.get(id_at..id_at.checked_add(id_length)?).map(Into::into);
-        }
-        at = id_at.checked_add(id_length.checked_next_multiple_of(4)?)?;
-    }
-}
-
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at.checked_add(4)?)?.try_into().ok().map(u32::from_le_bytes)
 }
@@ -258,12 +241,10 @@ mod tests {
     }
 
     #[test]
-    fn broken_tables_and_notes_end_the_search() {
+    fn broken_tables_end_the_search() {
         assert_eq!(length_of_frames(&[]), 0);
         assert_eq!(length_of_frames(&[200, 0, 0, 0, 1]), 5);
         assert_eq!(length_of_frames(&[4, 0, 0, 0, 9, 9, 9, 9, 0, 0, 0, 0, 7]), 12);
-        assert_eq!(build_id_in(&[255; 40]), None);
-        assert_eq!(build_id_in(b"\x04\0\0\0\x02\0\0\0\x03\0\0\0GNU\0ab\0\0").as_deref(), Some(b"ab".as_slice()));
     }
 
     #[test]

@@ -64,21 +64,46 @@ fn delay(status: &Status) -> Option<Duration> {
 #[derive(Clone, PartialEq, prost::Message)]
 struct RpcStatus {
     #[prost(message, repeated, tag = "3")]
-    details: Vec<prost_types::Any>,
+    details: Vec<Any>,
+}
+
+/// `google.protobuf.Any`: a message and what it is.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Any {
+    #[prost(string, tag = "1")]
+    type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    value: Vec<u8>,
 }
 
 /// `google.rpc.RetryInfo`.
 #[derive(Clone, PartialEq, prost::Message)]
 struct RetryInfo {
     #[prost(message, optional, tag = "1")]
-    retry_delay: Option<prost_types::Duration>,
+    retry_delay: Option<Delay>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, Copy, PartialEq, prost::Message)]
+struct Delay {
+    #[prost(int64, tag = "1")]
+    seconds: i64,
+    #[prost(int32, tag = "2")]
+    nanos: i32,
+}
+
+impl Delay {
+    /// `None` for a negative one.
+    fn duration(self) -> Option<Duration> {
+        let whole = Duration::from_secs(u64::try_from(self.seconds).ok()?);
+        whole.checked_add(Duration::from_nanos(u64::try_from(self.nanos).ok()?))
+    }
 }
 
 fn retry_info(details: &[u8]) -> Option<Duration> {
     let status = RpcStatus::decode(details).ok()?;
     let info = status.details.iter().find(|any| any.type_url.ends_with("/google.rpc.RetryInfo"))?;
-    // A negative delay is none.
-    RetryInfo::decode(info.value.as_slice()).ok()?.retry_delay?.try_into().ok()
+    RetryInfo::decode(info.value.as_slice()).ok()?.retry_delay?.duration()
 }
 
 #[cfg(test)]
@@ -140,11 +165,8 @@ mod tests {
     #[test]
     fn a_delay_is_read_from_the_details() {
         let info = |seconds| {
-            let info = RetryInfo { retry_delay: Some(prost_types::Duration { seconds, nanos: 0 }) };
-            let any = prost_types::Any {
-                type_url: "type.googleapis.com/google.rpc.RetryInfo".into(),
-                value: info.encode_to_vec(),
-            };
+            let info = RetryInfo { retry_delay: Some(Delay { seconds, nanos: 0 }) };
+            let any = Any { type_url: "type.googleapis.com/google.rpc.RetryInfo".into(), value: info.encode_to_vec() };
             RpcStatus { details: vec![any] }.encode_to_vec()
         };
         let status = |details: Vec<u8>| Status::with_details(Code::Unavailable, "later", details.into());

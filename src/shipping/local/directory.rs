@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::{ERRORS_SUFFIX, PROFILE_SUFFIX, index, stamp};
+use crate::safety::random;
 
 /// Unfinished files that a crash has left behind are removed after this long.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
@@ -189,7 +190,7 @@ impl Directory {
     }
 
     fn temp(&self) -> PathBuf {
-        self.path.join(format!("{TEMP_PREFIX}{:016x}{TEMP_SUFFIX}", rand::random::<u64>()))
+        self.path.join(format!("{TEMP_PREFIX}{:016x}{TEMP_SUFFIX}", random::number()))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::SystemTime;
 
+use crate::safety::random;
+
 const SUFFIX: &str = ".spool";
 const CLAIMED: &str = ".spool.sending";
 const TEMP_PREFIX: &str = ".flame-on-spool-";
@@ -23,7 +25,7 @@ impl Name {
         let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let nanos = u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX);
         let items = items as u64;
-        Self { kind: kind.to_owned(), nanos, random: rand::random(), items, is_claimed: false }
+        Self { kind: kind.to_owned(), nanos, random: random::number(), items, is_claimed: false }
     }
 
     /// `None` when the file is not ours.
@@ -64,7 +66,7 @@ impl fmt::Display for Name {
 
 /// A name for a file that is not finished.
 pub(super) fn temp() -> String {
-    format!("{TEMP_PREFIX}{:016x}", rand::random::<u64>())
+    format!("{TEMP_PREFIX}{:016x}", random::number())
 }
 
 /// Whether [`temp`] has made it, in whatever process.

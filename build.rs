@@ -19,7 +19,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 fn announce_native_capture() {
     println!("cargo::rustc-check-cfg=cfg(native_capture)");
     let target = |key: &str| std::env::var(format!("CARGO_CFG_{key}")).unwrap_or_default();
-    let has_it = target("TARGET_OS") == "linux" && ["x86_64", "aarch64"].contains(&target("TARGET_ARCH").as_str());
+    // Not the 32-bit ABIs of the two: registers, addresses and words of the stack have one size here.
+    let has_it = target("TARGET_OS") == "linux"
+        && ["x86_64", "aarch64"].contains(&target("TARGET_ARCH").as_str())
+        && target("TARGET_POINTER_WIDTH") == "64";
     let is_asked_for = std::env::var_os("CARGO_FEATURE___NATIVE").is_some();
     if has_it && is_asked_for && std::env::var_os("CARGO_CFG_MIRI").is_none() {
         println!("cargo::rustc-cfg=native_capture");

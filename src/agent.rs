@@ -5,6 +5,8 @@ mod collector;
 mod error_parts;
 mod errors;
 mod guard;
+#[cfg(native_capture)]
+mod native;
 mod registry;
 mod start;
 

@@ -26,13 +26,39 @@ struct Line {
     is_watched: bool,
 }
 
-/// A job that waits in the line; withdrawn by its drop, unless a thread has begun it.
-struct Waiting<J>(Arc<Mutex<Option<J>>>);
+/// A job that waits in a line; withdrawn by its drop, unless a thread has begun it.
+pub(crate) struct Waiting<J>(Slot<J>);
+
+/// Where a thread takes a waiting job from.
+pub(crate) struct Slot<J>(Arc<Mutex<Option<J>>>);
+
+impl<J> Waiting<J> {
+    pub(crate) fn new(job: J) -> Self {
+        Self(Slot(Arc::new(Mutex::new(Some(job)))))
+    }
+
+    pub(crate) fn slot(&self) -> Slot<J> {
+        Slot(self.0.0.clone())
+    }
+
+    /// The job, if no thread has begun it.
+    #[cfg(native_capture)]
+    pub(crate) fn take(&self) -> Option<J> {
+        self.0.take()
+    }
+}
+
+impl<J> Slot<J> {
+    /// The job, unless it was withdrawn.
+    pub(crate) fn take(&self) -> Option<J> {
+        lock(&self.0).take()
+    }
+}
 
 impl<J> Drop for Waiting<J> {
     fn drop(&mut self) {
         // Dropped outside of the lock.
-        let job = lock(&self.0).take();
+        let job = self.0.take();
         drop(job);
     }
 }
@@ -49,12 +75,11 @@ impl Finalizer {
         job: J,
         work: impl FnOnce(J) -> R + Send + 'static,
     ) -> Option<R> {
-        let waiting = Waiting(Arc::new(Mutex::new(Some(job))));
+        let waiting = Waiting::new(job);
         let (done, result) = oneshot::channel();
-        let slot = waiting.0.clone();
+        let slot = waiting.slot();
         self.push(Box::new(move || {
-            let job = lock(&slot).take();
-            if let Some(job) = job {
+            if let Some(job) = slot.take() {
                 // `Err`: nobody waits any more, and the result is dropped.
                 done.send(work(job)).ok();
             }

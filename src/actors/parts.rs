@@ -17,6 +17,8 @@ use crate::model::counters::Count;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::shipping::errors::QueuedErrors;
 use crate::shipping::trace::{Origin, TraceBatch};
+#[cfg(native_capture)]
+use crate::symbols::thread::SymbolThread;
 
 /// How long one actor waits for another one's answer. They only pass signals on, so a healthy one answers
 /// within microseconds; past this it is as good as dead.
@@ -34,6 +36,9 @@ pub(crate) struct Parts {
     /// Captured errors on their way out; `None` when errors are not captured.
     pub(crate) errors: Option<Arc<ShipQueue<QueuedErrors>>>,
     pub(crate) finalizer: Arc<Finalizer>,
+    /// `None` without native capture.
+    #[cfg(native_capture)]
+    pub(crate) symbols: Option<Arc<SymbolThread>>,
     pub(crate) slots: Slots,
     /// The agent's own threads, whose CPU time is watched.
     pub(crate) threads: Arc<AgentThreads>,
@@ -66,6 +71,8 @@ impl Parts {
             trace.settle(Count::LostAtShutdown);
             trace.close();
         }
+        #[cfg(native_capture)]
+        self.core.native.iter().for_each(|native| native.stop());
         drop(self.core.routes.inbox.close());
         self.traces.settle();
         self.errors.iter().for_each(|errors| errors.settle());

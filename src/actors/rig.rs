@@ -48,13 +48,17 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
         has_capture: true,
         errors: None,
         finalizer: Finalizer::new(Arc::new(Semaphore::new(2))),
-        slots: Slots::default(),
+        #[cfg(native_capture)]
+            symbols: None,
+            slots: Slots::default(),
         threads: Arc::default(),
     })
 }
 
 fn core(limits: Limits, counters: Arc<Counters>) -> Arc<CaptureCore> {
     CaptureCore::new(CoreParts {
+        #[cfg(native_capture)]
+        native: None,
         clock: Clock::new(),
         counters,
         budget: CaptureBudget::new(limits.max_capture_bytes as u64),

@@ -11,6 +11,8 @@
 
 mod assembly;
 mod finalize;
+#[cfg(native_capture)]
+mod naming;
 
 use std::sync::Arc;
 

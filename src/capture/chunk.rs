@@ -92,6 +92,20 @@ impl ChunkRef {
         chunk.len.store(len, Ordering::Release);
     }
 
+    /// Writes slots from `index` on, which a reader sees at once; only the recorder does, in order.
+    #[cfg(native_capture)]
+    pub(crate) fn write_all(&self, index: usize, slots: impl Iterator<Item = [u64; 2]>) {
+        let Some(chunk) = &self.chunk else { return };
+        let mut len = index;
+        for (to, from) in chunk.words.iter().skip(index).zip(slots) {
+            to[0].store(from[0], Ordering::Relaxed);
+            to[1].store(from[1], Ordering::Relaxed);
+            len += 1;
+        }
+        // Release: as in `write`.
+        chunk.len.store(u32::try_from(len).unwrap_or(u32::MAX), Ordering::Release);
+    }
+
     /// How many events have been written.
     pub(crate) fn len(&self) -> usize {
         self.chunk.as_ref().map_or(0, |chunk| chunk.len.load(Ordering::Acquire) as usize)

@@ -8,6 +8,8 @@ use super::clock::Clock;
 use super::dice::UnitDice;
 use super::inbox::Inbox;
 use super::lane::{ChunkLane, LanePool};
+#[cfg(native_capture)]
+use super::native::capture::NativeCapture;
 use super::routes::Routes;
 use super::rules::Rules;
 use super::trace::SharedTrace;
@@ -63,6 +65,9 @@ pub(crate) struct CaptureCore {
     pub(crate) cpu: CpuGate,
     pub(crate) dice: UnitDice,
     pub(crate) handlers: Handlers,
+    /// `None` when it is off.
+    #[cfg(native_capture)]
+    pub(crate) native: Option<Arc<NativeCapture>>,
     made_raw: u64,
     gate: AtomicU8,
     rules: RwLock<Arc<Rules>>,
@@ -88,6 +93,8 @@ pub(crate) struct CoreParts {
     pub(crate) dedupe: DedupeTable,
     pub(crate) handlers: Handlers,
     pub(crate) rules: Rules,
+    #[cfg(native_capture)]
+    pub(crate) native: Option<Arc<NativeCapture>>,
 }
 
 static NEXT_AGENT: AtomicU64 = AtomicU64::new(1);
@@ -112,10 +119,20 @@ impl CaptureCore {
             cpu: CpuGate::default(),
             dice: UnitDice::new(parts.rules.highest_rate()),
             handlers: parts.handlers,
+            #[cfg(native_capture)]
+            native: parts.native,
             made_raw,
             gate: AtomicU8::new(Shut::NotRunning as u8),
             rules: RwLock::new(Arc::new(parts.rules)),
         })
+    }
+
+    /// Whether native stacks are captured.
+    pub(crate) fn has_native(&self) -> bool {
+        #[cfg(native_capture)]
+        return self.native.is_some();
+        #[cfg(not(native_capture))]
+        false
     }
 
     /// Whether the dice are rolled at all.

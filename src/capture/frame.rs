@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::current::{is_traced, with_current};
+use super::native::stack_pointer;
 use super::recorder::FrameToken;
+use super::task::{Branch, NamedTask};
 use crate::model::frame::{FrameId, NameTable};
 
 /// Every frame name of the process; see [`NameTable`] for its bounds.
@@ -60,22 +62,24 @@ pub struct FrameGuard {
 }
 
 impl FrameGuard {
+    // Always inlined, as all that reads the stack pointer: it must be the one of the user's function.
     #[doc(hidden)]
-    #[inline]
+    #[inline(always)]
     pub fn __enter(site: &'static FrameSite) -> Self {
         // What a frame costs outside of a trace is this check; all else stays out of the caller's code.
-        Self::of(if is_traced() { enter_site(site) } else { None })
+        Self::of(if is_traced() { enter_site(site, stack_pointer()) } else { None })
     }
 
     /// Opens a frame with this name. [`frame!`](crate::frame) is faster: it looks the name up once.
-    #[inline]
+    #[inline(always)]
     pub fn enter(name: &'static str) -> Self {
-        Self::of(if is_traced() { enter_name(name) } else { None })
+        Self::of(if is_traced() { enter_name(name, stack_pointer()) } else { None })
     }
 
-    #[inline]
+    #[inline(always)]
     fn open(id: impl FnOnce() -> FrameId) -> Self {
-        Self::of(with_current(|recorder| recorder.enter_frame(id())))
+        let pointer = stack_pointer();
+        Self::of(with_current(|recorder| recorder.enter_frame(id(), pointer)))
     }
 
     #[inline]
@@ -83,7 +87,7 @@ impl FrameGuard {
         Self { token, _not_send: PhantomData }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn open_id(id: FrameId) -> Self {
         Self::open(|| id)
     }
@@ -111,13 +115,13 @@ impl Drop for FrameGuard {
 }
 
 #[inline(never)]
-fn enter_site(site: &FrameSite) -> Option<FrameToken> {
-    with_current(|recorder| recorder.enter_frame(site.id()))
+fn enter_site(site: &FrameSite, pointer: usize) -> Option<FrameToken> {
+    with_current(|recorder| recorder.enter_frame(site.id(), pointer))
 }
 
 #[inline(never)]
-fn enter_name(name: &str) -> Option<FrameToken> {
-    with_current(|recorder| recorder.enter_frame(NAMES.intern(name)))
+fn enter_name(name: &str, pointer: usize) -> Option<FrameToken> {
+    with_current(|recorder| recorder.enter_frame(NAMES.intern(name), pointer))
 }
 
 #[inline(never)]
@@ -142,6 +146,29 @@ pub trait FrameExt: Future + Sized {
     /// Every poll of this future is a frame, and so is the waiting in it.
     fn in_frame(self, name: &'static str) -> InFrame<Self> {
         InFrame { future: self, name, frame: None }
+    }
+
+    /// Says of a child of `FuturesUnordered`, `buffer_unordered`, `Shared` and the like where it waits. Such a combinator
+    /// gives its children a waker of its own, and a trace sees the combinator wait instead of the child.
+    ///
+    /// Has an effect inside of a trace with native capture; elsewhere the future is polled as it is.
+    ///
+    /// ```
+    /// use flame_on::FrameExt as _;
+    /// use futures::stream::FuturesUnordered;
+    /// # async fn fetch(_: u32) {}
+    /// let fetches: FuturesUnordered<_> = (0..3).map(|shop| fetch(shop).branch()).collect();
+    /// ```
+    fn branch(self) -> Branch<Self> {
+        Branch::new(self)
+    }
+
+    /// Names the task that this future is the whole of. A trace that is woken from inside of it shows its waiting as
+    /// `CALL name`. Names count against the limits of all frame names: 65,536 of them, 4 MiB.
+    ///
+    /// Without a name, and with native capture, it is the outermost function of the task.
+    fn task_named(self, name: &str) -> NamedTask<Self> {
+        NamedTask::new(self, name)
     }
 }
 
@@ -191,6 +218,7 @@ impl Waits {
         Self { label: 0, id, is_pending: false }
     }
 
+    #[inline(always)]
     pub(crate) fn enter(&self) -> FrameGuard {
         FrameGuard::open_id(self.id)
     }

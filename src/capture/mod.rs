@@ -20,9 +20,9 @@ pub(crate) mod recorder;
 pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod scope;
+pub(crate) mod task;
 pub(crate) mod trace;
 #[cfg(any(native_capture, miri))]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod wakes;
 
 #[cfg(test)]

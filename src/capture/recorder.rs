@@ -3,12 +3,18 @@
 //! A recorder has exactly one owner: the scope while its work rests, the thread-local while it runs. So it
 //! writes without locks or read-modify-writes; only handing a full chunk over touches shared queues.
 
+#[cfg(native_capture)]
+mod native;
 #[cfg(feature = "tracing")]
 mod spans;
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
+#[cfg(native_capture)]
+use self::native::NativePart;
+#[cfg(native_capture)]
+pub(crate) use self::native::PollWaker;
 #[cfg(feature = "tracing")]
 use self::spans::Spans;
 use super::chunk::{CHUNK_EVENTS, ChunkRef};
@@ -87,6 +93,9 @@ pub(crate) struct Recorder {
     depth: u32,
     #[cfg(feature = "tracing")]
     spans: Spans,
+    /// `None` where native capture is off.
+    #[cfg(native_capture)]
+    native: Option<NativePart>,
     /// No frame is recorded until the next poll, because a chunk was missing.
     starved: bool,
     /// Events that may still be recorded before only In and Out are.
@@ -107,6 +116,8 @@ impl Recorder {
             clock: shared.core.clock.clone(),
             // Labels are counted from 1.
             generation: NonZeroU64::new(shared.label).unwrap_or(NonZeroU64::MAX),
+            #[cfg(native_capture)]
+            native: shared.core.native.as_ref().map(|capture| NativePart::new(capture, shared.label)),
             shared,
             chunk,
             next: 0,
@@ -137,6 +148,8 @@ impl Recorder {
         }
         self.begin_stack();
         self.has_run = true;
+        #[cfg(native_capture)]
+        self.note_wake(now);
         self.write(TraceEvent::In, now);
         true
     }
@@ -145,6 +158,8 @@ impl Recorder {
     pub(crate) fn leave_poll(&mut self, leave: Leave) {
         let now = self.clock.raw();
         let has_open_frames = self.depth > 0;
+        #[cfg(native_capture)]
+        self.note_gone(now);
         self.begin_stack();
         match leave {
             // Frames of this poll must not be the parents of the next one's.
@@ -166,19 +181,33 @@ impl Recorder {
         self.spans.clear();
     }
 
-    /// Opens a frame.
+    /// Opens a frame, in a function whose stack pointer is `pointer` ([`stack_pointer`]).
+    ///
+    /// [`stack_pointer`]: super::native::stack_pointer
     #[inline]
-    pub(crate) fn enter_frame(&mut self, frame: FrameId) -> FrameToken {
+    pub(crate) fn enter_frame(&mut self, frame: FrameId, pointer: usize) -> FrameToken {
         let (generation, poll, depth) = (self.generation, self.poll, self.depth);
         if depth >= self.max_depth || self.events_left == 0 || self.starved {
             return self.suppress();
         }
-        self.record(TraceEvent::Call(frame));
+        self.record(self.opening(frame, pointer));
         if self.starved {
             return self.suppress();
         }
         self.depth = depth + 1;
         FrameToken { generation, at: Place::new(poll, depth) }
+    }
+
+    #[cfg(native_capture)]
+    #[inline]
+    fn opening(&self, frame: FrameId, pointer: usize) -> TraceEvent {
+        self.place_of(pointer).map_or(TraceEvent::Call(frame), |place| TraceEvent::CallAt(frame, place))
+    }
+
+    #[cfg(not(native_capture))]
+    #[inline]
+    fn opening(&self, frame: FrameId, _pointer: usize) -> TraceEvent {
+        TraceEvent::Call(frame)
     }
 
     /// A frame that is not recorded. Whatever kept it out also keeps out all that opens inside it: the depth
@@ -281,10 +310,7 @@ impl Recorder {
             self.starved = true;
             return;
         }
-        let next = self.shared.core.chunks.take().filter(|chunk| self.shared.hand_over(chunk.clone()));
-        if let Some(chunk) = next {
-            self.chunk = chunk;
-            self.chunks += 1;
+        if self.take_chunk() {
             self.chunk.write(0, event.to_word(), now);
             self.next = 1;
         } else if self.next == USABLE {
@@ -296,6 +322,27 @@ impl Recorder {
             self.starved = true;
         }
         self.shared.signal();
+    }
+
+    /// Goes on in an empty chunk; false, and nothing has changed, when there is none.
+    fn take_chunk(&mut self) -> bool {
+        let next = self.shared.core.chunks.take().filter(|chunk| self.shared.hand_over(chunk.clone()));
+        let Some(chunk) = next else { return false };
+        self.chunk = chunk;
+        self.chunks += 1;
+        self.next = 0;
+        true
+    }
+
+    /// As `take_chunk`, before this one is full, for what must stand in one piece.
+    #[cfg(native_capture)]
+    #[cold]
+    fn next_chunk(&mut self) -> bool {
+        let is_taken = self.shared.is_recording() && self.take_chunk();
+        if is_taken {
+            self.shared.signal();
+        }
+        is_taken
     }
 
     /// Ends the trace. Below its threshold, and before the agent has taken it up, this thread settles it.
@@ -343,6 +390,8 @@ impl Drop for Recorder {
     /// A recorder that is dropped without an end (its thread-local died with a thread) must not leave its
     /// session waiting.
     fn drop(&mut self) {
+        #[cfg(native_capture)]
+        self.release_native();
         if self.shared.is_recording() && self.shared.end(EndReason::Cancelled, self.clock.raw()) {
             self.shared.signal();
         }

@@ -3,12 +3,14 @@
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
 use super::current::{self, current_trace_id};
 use super::frame::Waits;
+#[cfg(native_capture)]
+use super::native::poll::run;
 use super::recorder::{Leave, Recorder};
 use super::trace::SharedTrace;
 use crate::model::frame::FrameId;
@@ -120,7 +122,7 @@ impl Scope {
 
     /// Traces the call of `f`.
     pub fn in_scope<R>(mut self, f: impl FnOnce() -> R) -> R {
-        let result = self.enter(f, |_| None);
+        let result = self.enter(&mut Context::from_waker(Waker::noop()), |_| f(), |_| None);
         self.finish();
         result
     }
@@ -128,17 +130,22 @@ impl Scope {
     /// Traces one poll of something that is not a `Future`: a `Stream`, a body, an own state machine. Until
     /// the next call, or [`finish`](Self::finish), the trace counts as waiting.
     pub fn poll_with<R>(&mut self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        self.enter(|| poll(cx), |_| Some(Leave::Waiting))
+        self.enter(cx, poll, |_| Some(Leave::Waiting))
     }
 
     /// As `poll_with`; `leave` says how the poll ended, `None` that the work is over, and the trace with it.
     #[inline]
-    pub(crate) fn poll_leaving<R>(&mut self, poll: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
+    pub(crate) fn poll_leaving<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> R,
+        leave: impl FnOnce(&R) -> Option<Leave>,
+    ) -> R {
         if !self.is_sampled() {
-            return poll();
+            return poll(cx);
         }
         let mut is_over = false;
-        let result = self.enter(poll, |result| {
+        let result = self.enter(cx, poll, |result| {
             let leave = leave(result);
             is_over = leave.is_none();
             leave
@@ -147,6 +154,13 @@ impl Scope {
             self.end(EndReason::Done);
         }
         result
+    }
+
+    /// As `poll_leaving`, of a call in which nothing registers a waker.
+    #[cfg(any(test, feature = "tower"))]
+    #[inline]
+    pub(crate) fn call_leaving<R>(&mut self, call: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
+        self.poll_leaving(&mut Context::from_waker(Waker::noop()), |_| call(), leave)
     }
 
     /// Says more about a trace whose identifier stands for many endpoints, and so is not deduplicated; does
@@ -172,22 +186,27 @@ impl Scope {
 
     /// Runs `f` with the recorder in force. `leave` says how to close the poll; `None` leaves it open.
     #[inline]
-    fn enter<R>(&mut self, f: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
+    fn enter<R>(
+        &mut self,
+        cx: &mut Context<'_>,
+        f: impl FnOnce(&mut Context<'_>) -> R,
+        leave: impl FnOnce(&R) -> Option<Leave>,
+    ) -> R {
         match &mut *self.0 {
-            State::Off => f(),
+            State::Off => f(cx),
             State::Frame(waits) => {
                 let guard = waits.enter();
-                let result = f();
+                let result = f(cx);
                 waits.exit(guard, leave(&result) == Some(Leave::Waiting));
                 result
             }
             State::Traced(recorder) => {
                 if !recorder.enter_poll() {
                     *self.0 = State::Off;
-                    return f();
+                    return f(cx);
                 }
                 let mut installed = Installed::new(&mut self.0);
-                let result = f();
+                let result = run(cx, f);
                 installed.leave(leave(&result));
                 result
             }
@@ -203,6 +222,13 @@ impl Drop for Scope {
             self.end(EndReason::Cancelled);
         }
     }
+}
+
+/// Without native capture there is nothing to do around a poll.
+#[cfg(not(native_capture))]
+#[inline]
+fn run<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
+    poll(cx)
 }
 
 /// A recorder in force on this thread; its drop puts it back into its scope, and what was in force before
@@ -261,7 +287,7 @@ impl<F: Future> Future for Traced<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let this = self.project();
         let future = this.future;
-        this.scope.poll_leaving(|| future.poll(cx), |polled| polled.is_pending().then_some(Leave::Waiting))
+        this.scope.poll_leaving(cx, |cx| future.poll(cx), |polled| polled.is_pending().then_some(Leave::Waiting))
     }
 }
 

@@ -8,6 +8,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
+use crate::model::frame::FrameId;
 use crate::model::stack::StackWord;
 
 /// Await sites of one trace at most: what the bound on captures allows (2,000), in whole words of bits.
@@ -40,6 +41,8 @@ pub(crate) struct Wakes {
     state: AtomicU64,
     raw: AtomicU64,
     site: AtomicU32,
+    /// The name of the task that woke, plus one; 0 without one.
+    task: AtomicU32,
     frames: AtomicU32,
     stack: [AtomicU64; WAKE_FRAMES],
     /// A bit for each site whose waker somebody still holds.
@@ -51,6 +54,8 @@ pub(crate) struct Wakes {
 pub(crate) struct Wake {
     pub(crate) raw: u64,
     pub(crate) site: SiteId,
+    /// The name of the task that it came from.
+    pub(crate) task: Option<FrameId>,
     /// How many words of the waking thread's stack were kept.
     pub(crate) frames: usize,
 }
@@ -62,14 +67,29 @@ impl Wakes {
             state: AtomicU64::new(IDLE),
             raw: AtomicU64::new(0),
             site: AtomicU32::new(0),
+            task: AtomicU32::new(0),
             frames: AtomicU32::new(0),
             stack: [const { AtomicU64::new(0) }; WAKE_FRAMES],
             held: [const { AtomicU64::new(0) }; SITE_WORDS],
         }
     }
 
-    /// Records a wake through `site` at `raw`, if it is the first since the poll began. `capture` fills in the stack.
-    pub(crate) fn record(&self, site: SiteId, raw: u64, capture: impl FnOnce(&mut [StackWord]) -> usize) {
+    /// Makes a new one of one that nobody else has: for another trace.
+    pub(crate) fn reuse(&mut self, label: u64) {
+        self.label = label;
+        *self.state.get_mut() = IDLE;
+        self.held.iter_mut().for_each(|word| *word.get_mut() = 0);
+    }
+
+    /// Records a wake through `site` at `raw`, out of the task named `task`, if it is the first since the poll began.
+    /// `capture` fills in the stack.
+    pub(crate) fn record(
+        &self,
+        site: SiteId,
+        raw: u64,
+        task: Option<FrameId>,
+        capture: impl FnOnce(&mut [StackWord]) -> usize,
+    ) {
         let state = self.state.load(Ordering::Relaxed);
         let is_first = state & PHASE_MASK == IDLE;
         // Acquire: pairs with the Release of the poll that made the place free.
@@ -84,6 +104,7 @@ impl Wakes {
         }
         self.raw.store(raw, Ordering::Relaxed);
         self.site.store(site.0, Ordering::Relaxed);
+        self.task.store(task.map_or(0, |name| name.0.wrapping_add(1)), Ordering::Relaxed);
         self.frames.store(u32::try_from(frames).unwrap_or(0), Ordering::Relaxed);
         // Release: whoever reads the phase reads all that was written. Nobody else leaves `Writing`.
         self.state.store(state & !PHASE_MASK | READY, Ordering::Release);
@@ -109,7 +130,8 @@ impl Wakes {
             *word = StackWord(kept.load(Ordering::Relaxed));
         }
         let site = SiteId(self.site.load(Ordering::Relaxed));
-        Wake { raw: self.raw.load(Ordering::Relaxed), site, frames }
+        let task = self.task.load(Ordering::Relaxed).checked_sub(1).map(FrameId);
+        Wake { raw: self.raw.load(Ordering::Relaxed), site, task, frames }
     }
 
     /// A waker was made at `site`.
@@ -183,9 +205,9 @@ mod tests {
     fn the_first_wake_after_a_poll_is_given_to_the_next_one_and_later_ones_are_not() {
         let (wakes, mut stack) = (Wakes::new(1), empty());
         assert_eq!(wakes.begin_poll(1, &mut stack), None);
-        wakes.record(SiteId(3), 100, fill);
-        wakes.record(SiteId(4), 200, |_| unreachable!("the second is not captured"));
-        assert_eq!(wakes.begin_poll(2, &mut stack), Some(Wake { raw: 100, site: SiteId(3), frames: 2 }));
+        wakes.record(SiteId(3), 100, Some(FrameId(7)), fill);
+        wakes.record(SiteId(4), 200, None, |_| unreachable!("the second is not captured"));
+        assert_eq!(wakes.begin_poll(2, &mut stack), Some(Wake { raw: 100, site: SiteId(3), task: Some(FrameId(7)), frames: 2 }));
         assert_eq!(stack[..2], [StackWord(7), StackWord(8)]);
         assert_eq!(wakes.begin_poll(3, &mut stack), None, "a wake is given once");
     }
@@ -194,12 +216,12 @@ mod tests {
     fn a_wake_that_is_still_being_written_is_left_alone_and_the_place_comes_free_again() {
         let (wakes, mut stack) = (Wakes::new(1), empty());
         wakes.begin_poll(1, &mut stack);
-        wakes.record(SiteId(0), 1, |_| {
+        wakes.record(SiteId(0), 1, None, |_| {
             assert_eq!(wakes.begin_poll(2, &mut empty()), None);
             0
         });
         assert_eq!(wakes.begin_poll(3, &mut stack), None, "it was of the first poll");
-        wakes.record(SiteId(5), 2, |_| 0);
+        wakes.record(SiteId(5), 2, None, |_| 0);
         assert_eq!(wakes.begin_poll(4, &mut stack).map(|wake| wake.site), Some(SiteId(5)));
     }
 
@@ -230,7 +252,7 @@ mod tests {
                     scope.spawn(move || {
                         let stamp = u64::from(thread);
                         for _ in 0..if cfg!(miri) { 50 } else { 20_000 } {
-                            wakes.record(SiteId(thread), stamp, |words| {
+                            wakes.record(SiteId(thread), stamp, None, |words| {
                                 words.fill(StackWord(stamp));
                                 WAKE_FRAMES
                             });
@@ -248,7 +270,7 @@ mod tests {
         });
         // However the threads took turns, the place is free again for the next wake.
         wakes.begin_poll(u64::MAX >> 3, &mut stack);
-        wakes.record(SiteId(9), 9, fill);
+        wakes.record(SiteId(9), 9, None, fill);
         assert_eq!(wakes.begin_poll((u64::MAX >> 3) + 1, &mut stack).map(|wake| wake.site), Some(SiteId(9)));
     }
 }

@@ -185,7 +185,7 @@ where
         let ends_with_head = matches!(*request.method(), http::Method::HEAD | http::Method::CONNECT);
         // Inner services may work in `call` already.
         let call = || reporter.inside(|| self.inner.call(request));
-        let future = scope.poll_leaving(call, |_| Some(Leave::Ready));
+        let future = scope.call_leaving(call, |_| Some(Leave::Ready));
         ResponseFuture::new(future, scope, ends_with_head, reporter)
     }
 }

@@ -101,7 +101,7 @@ where
         };
         // Inner services may work in `call` already; until the first poll the time is the root's own.
         let context = Reporter::new(agent, || Route(name));
-        let future = scope.poll_leaving(|| context.inside(|| self.inner.call(request)), |_| Some(Leave::Ready));
+        let future = scope.call_leaving(|| context.inside(|| self.inner.call(request)), |_| Some(Leave::Ready));
         scope.run(context.around(future))
     }
 }

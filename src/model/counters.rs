@@ -111,6 +111,14 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Await sites captured: wakers cloned by a leaf future that was about to wait, each with its stack.
+    AwaitSites => await_sites,
+    /// Wakers cloned without a capture: past 16 in one poll, 2,000 in one trace, or 5 % of the trace's own CPU time.
+    AwaitSitesBounded => await_sites_bounded,
+    /// Traces shipped without native frames, because too many waited for their symbols already.
+    WithoutSymbols => without_symbols,
+    /// Polls with the stable waker, after one that went past such a bound: they show no await sites.
+    StablePolls => stable_polls,
     /// Traces admitted: each later counts once in exactly one of `shipped`, `spooled`, `rejected`,
     /// `send_failed`, `evicted`, `lost_at_shutdown`, `below_threshold`, `deduplicated`, `never_run`, `session_not_spawned`,
     /// `session_crashed`, `session_ended_by_restart`, `inbox_full`, `finalize_timed_out`,

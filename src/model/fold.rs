@@ -13,6 +13,7 @@
 //! Each span between two events goes to the node on top, so the own times always sum to the duration.
 
 mod calls;
+pub(crate) mod native;
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation)]
 mod properties;
@@ -21,11 +22,16 @@ mod sites;
 mod tests;
 
 use self::calls::CallLog;
+use self::native::{NativeLog, WaitNumber};
 use self::sites::PendingSites;
 use super::call_tree::{CallTree, NodeId};
 use super::frame::FrameId;
+use super::stack::{Place, StackWord};
 use super::time::Nanos;
 use super::trace_event::{EndReason, TraceEvent};
+
+/// What an event can make the log of native capture hold: an entry, or two frames of a stack.
+const NATIVE_BYTES: usize = 160;
 
 /// What one trace may use.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +58,8 @@ pub(crate) struct Fold {
     waiting: Option<Waiting>,
     sites: PendingSites,
     calls: CallLog,
+    /// `None` where native capture is off.
+    native: Option<NativeLog>,
     /// The latest time seen.
     now: Nanos,
     clamped: Nanos,
@@ -65,6 +73,8 @@ pub(crate) struct Fold {
 pub(crate) struct Finished {
     /// Own times by path; they sum to `duration`.
     pub(crate) tree: CallTree,
+    /// What of these times belongs further down.
+    pub(crate) native: Option<NativeLog>,
     /// From the start of the trace to its end.
     pub(crate) duration: Nanos,
     /// The part of it in which the client took its time.
@@ -92,10 +102,18 @@ struct OpenFrame {
 /// The task is not being polled.
 #[derive(Debug, Clone, Copy)]
 struct Waiting {
-    is_peer: bool,
+    kind: Wait,
     since: Nanos,
     /// A call was open when it began.
     has_open_call: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    Sleep,
+    /// Woken, and not yet polled.
+    Queue,
+    Peer,
 }
 
 impl Fold {
@@ -111,12 +129,19 @@ impl Fold {
             waiting: None,
             sites: PendingSites::default(),
             calls: CallLog::default(),
+            native: None,
             now: Nanos::ZERO,
             clamped: Nanos::ZERO,
             peer: Nanos::ZERO,
             events: 0,
             end: None,
         }
+    }
+
+    /// Keeps what native capture says, too.
+    pub(crate) fn with_native(mut self) -> Self {
+        self.native = Some(NativeLog::default());
+        self
     }
 
     /// Lets calls claim every sleep, not only those during which [`TraceEvent::CallOpen`] said that one was open.
@@ -137,8 +162,26 @@ impl Fold {
         self.advance(at);
         match event {
             TraceEvent::Call(frame) => self.call(frame),
+            TraceEvent::CallAt(frame, place) => self.call_at(frame, place),
             TraceEvent::Return { depth } => self.close_to(depth),
             other => self.apply_rare(other),
+        }
+    }
+
+    /// As `apply`, of an await site or a wake and its stack, innermost frame first.
+    pub(crate) fn apply_captured(&mut self, event: TraceEvent, at: Nanos, stack: &[StackWord]) {
+        if self.end.is_some() {
+            return;
+        }
+        self.events += 1;
+        // A wake that came while the poll still ran is one at its end.
+        self.advance(at.max(self.now));
+        match event {
+            TraceEvent::Site(captured) => self.site(captured.site, false, stack),
+            TraceEvent::BranchSite(captured) => self.site(captured.site, true, stack),
+            TraceEvent::Woke(captured) => self.woke(captured.site, stack),
+            TraceEvent::WokeBy(task) => self.native.iter_mut().for_each(|native| native.woken_by(task)),
+            _ => {}
         }
     }
 
@@ -147,22 +190,24 @@ impl Fold {
     fn apply_rare(&mut self, event: TraceEvent) {
         match event {
             TraceEvent::Call(frame) => self.call(frame),
+            TraceEvent::CallAt(frame, place) => self.call_at(frame, place),
             TraceEvent::Return { depth } => self.close_to(depth),
             TraceEvent::ReturnTo(frame) => self.return_to(frame),
             TraceEvent::Leave { depth } => self.leave(depth),
             TraceEvent::Pause { depth } => self.pause(depth),
             TraceEvent::Abandon(frame) => self.sites.abandon(frame),
-            TraceEvent::In => {
-                self.sites.begin_poll();
-                self.resume();
-            }
+            TraceEvent::In => self.begin_poll(),
             TraceEvent::Out => self.sleep(),
             TraceEvent::OutPeer => self.wait_for_peer(),
             TraceEvent::CallOpen(id) => self.calls.open(id, self.now),
             TraceEvent::CallClosed(id) => self.calls.close(id, self.now),
             TraceEvent::Starved => self.starve(),
+            // See `apply_captured`.
+            TraceEvent::Site(_) | TraceEvent::BranchSite(_) | TraceEvent::Woke(_) | TraceEvent::WokeBy(_) => {}
+            TraceEvent::Gone(site) => self.native.iter_mut().for_each(|native| native.gone(site)),
+            TraceEvent::Sampled(count) => self.native.iter_mut().for_each(|native| native.samples(count)),
             TraceEvent::End(reason) => {
-                self.resume();
+                self.stop();
                 self.end = Some(reason);
             }
         }
@@ -182,10 +227,11 @@ impl Fold {
     pub(crate) fn finish(mut self, at: Nanos) -> Finished {
         if self.end.is_none() {
             self.advance(at);
-            self.resume();
+            self.stop();
         }
-        let calls_dropped = self.calls.resolve(&mut self.tree);
+        let calls_dropped = self.calls.resolve(&mut self.tree, self.native.as_mut());
         Finished {
+            native: self.native,
             duration: self.now,
             peer: self.peer,
             clamped: self.clamped,
@@ -207,17 +253,25 @@ impl Fold {
     /// Lets no new path into the tree from now on; their time stays with the nearest path that is kept.
     pub(crate) fn freeze(&mut self) {
         self.tree.freeze();
+        self.native.iter_mut().for_each(NativeLog::freeze);
     }
 
     /// The memory that `more` further events can make it hold.
     pub(crate) fn bytes_with(&self, more: usize) -> usize {
-        self.approx_bytes() + self.tree.bytes_with(more)
+        let native = if self.native.is_some() { more.saturating_mul(NATIVE_BYTES) } else { 0 };
+        self.approx_bytes() + self.tree.bytes_with(more) + native
     }
 
     /// The memory held, without the allocator's own.
     pub(crate) fn approx_bytes(&self) -> usize {
         let stack = self.stack.capacity() * size_of::<OpenFrame>();
-        size_of::<Self>() + self.tree.approx_bytes() + stack + self.sites.approx_bytes() + self.calls.approx_bytes()
+        let native = self.native.as_ref().map_or(0, NativeLog::approx_bytes);
+        size_of::<Self>()
+            + self.tree.approx_bytes()
+            + stack
+            + self.sites.approx_bytes()
+            + self.calls.approx_bytes()
+            + native
     }
 
     #[inline]
@@ -227,6 +281,12 @@ impl Fold {
             return;
         }
         self.tree.add_own(self.top, at.saturating_sub(self.now));
+        if let Some(native) = &mut self.native
+            && self.waiting.is_none()
+            && at > self.now
+        {
+            native.run(self.top, self.now, at);
+        }
         self.now = at;
     }
 
@@ -245,6 +305,53 @@ impl Fold {
         if !self.sites.is_empty() {
             self.sites.enter(node, frame);
         }
+    }
+
+    fn call_at(&mut self, frame: FrameId, place: Place) {
+        let depth = self.stack.len();
+        self.call(frame);
+        if let Some(native) = &mut self.native
+            && self.stack.len() > depth
+        {
+            native.open(self.top, place);
+        }
+    }
+
+    fn site(&mut self, number: u32, is_branch: bool, stack: &[StackWord]) {
+        let Some(native) = &mut self.native else { return };
+        let open: Vec<_> = self.stack.iter().map(|open| (open.node, open.frame)).collect();
+        native.site(number, is_branch, stack, &open);
+    }
+
+    /// The sleep is over, and the waiting for a worker begins.
+    fn woke(&mut self, site: u32, stack: &[StackWord]) {
+        let Some(native) = &mut self.native else { return };
+        native.woke(site, stack);
+        let Some(waiting) = self.waiting.filter(|waiting| waiting.kind == Wait::Sleep) else { return };
+        self.end_sleep(waiting);
+        self.top = self.tree.child(self.top, FrameId::QUEUE);
+        self.waiting = Some(Waiting { kind: Wait::Queue, since: self.now, ..waiting });
+    }
+
+    fn begin_poll(&mut self) {
+        if self.waiting.is_none() {
+            self.end_poll();
+        }
+        self.sites.begin_poll();
+        self.resume();
+        self.native.iter_mut().for_each(NativeLog::begin_poll);
+    }
+
+    fn end_poll(&mut self) {
+        self.native.iter_mut().for_each(NativeLog::end_poll);
+    }
+
+    /// The trace is over.
+    fn stop(&mut self) {
+        if self.waiting.is_none() {
+            self.native.iter_mut().for_each(NativeLog::end_last_poll);
+        }
+        self.resume();
     }
 
     /// What opens inside a frame without room stays with it: looked up under the kept ancestor, it could be taken
@@ -318,36 +425,52 @@ impl Fold {
 
     fn sleep(&mut self) {
         if self.waiting.is_none() {
+            self.end_poll();
             let site = self.sites.common_ancestor(&self.tree);
-            self.wait(site, FrameId::SLEEP);
+            self.wait(site, FrameId::SLEEP, Wait::Sleep);
         }
     }
 
     /// Also ends a sleep: the poll that produced the frame may have reported its own `Out` first.
     fn wait_for_peer(&mut self) {
-        if self.waiting.is_none_or(|waiting| !waiting.is_peer) {
+        if self.waiting.is_none_or(|waiting| waiting.kind != Wait::Peer) {
+            if self.waiting.is_none() {
+                self.end_poll();
+            }
             self.resume();
-            self.wait(NodeId::ROOT, FrameId::PEER);
+            self.wait(NodeId::ROOT, FrameId::PEER, Wait::Peer);
         }
     }
 
-    fn wait(&mut self, under: NodeId, frame: FrameId) {
+    fn wait(&mut self, under: NodeId, frame: FrameId, kind: Wait) {
         self.close_all();
         self.top = self.tree.child(under, frame);
         let has_open_call = self.calls.claims_sleeps();
-        self.waiting = Some(Waiting { is_peer: frame == FrameId::PEER, since: self.now, has_open_call });
+        self.waiting = Some(Waiting { kind, since: self.now, has_open_call });
     }
 
     /// Ends the waiting. The frames of a running poll stay open.
     fn resume(&mut self) {
         let Some(waiting) = self.waiting.take() else { return };
         let waited = self.now.saturating_sub(waiting.since);
-        if waiting.is_peer {
-            self.peer = self.peer.saturating_add(waited);
-        } else if waited > Nanos::ZERO && (waiting.has_open_call || self.calls.claims_sleeps()) {
-            self.calls.log_sleep(self.top, waiting.since, self.now);
+        match waiting.kind {
+            Wait::Peer => self.peer = self.peer.saturating_add(waited),
+            Wait::Queue => self.native.iter_mut().for_each(|native| native.queue(self.top, waited)),
+            Wait::Sleep => self.end_sleep(waiting),
         }
         self.top = NodeId::ROOT;
+    }
+
+    /// Logs the sleep that has just been on top.
+    fn end_sleep(&mut self, waiting: Waiting) {
+        let waited = self.now.saturating_sub(waiting.since);
+        if waited == Nanos::ZERO {
+            return;
+        }
+        let number = self.native.as_mut().map_or(WaitNumber::NONE, |native| native.sleep(self.top, waited));
+        if waiting.has_open_call || self.calls.claims_sleeps() {
+            self.calls.log_sleep(self.top, waiting.since, self.now, number);
+        }
     }
 
     /// What happened while there was no room is not known, so nothing that was known before holds.

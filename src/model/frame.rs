@@ -14,7 +14,6 @@ impl FrameId {
     /// The task waits.
     pub(crate) const SLEEP: Self = Self(1);
     /// The task was woken and waits for a worker.
-    #[expect(dead_code, reason = "reserved for the recording of wakes")]
     pub(crate) const QUEUE: Self = Self(2);
     /// The client takes its time to read a response body.
     pub(crate) const PEER: Self = Self(3);

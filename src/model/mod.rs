@@ -15,14 +15,14 @@ pub(crate) mod graphemes;
 pub(crate) mod handler;
 pub(crate) mod ids;
 pub(crate) mod in_app;
-#[allow(dead_code, reason = "its users come with the native capture")]
+#[cfg_attr(not(native_capture), allow(dead_code, reason = "what captures stacks uses it"))]
 pub(crate) mod native;
 pub(crate) mod profile;
 pub(crate) mod queue_stats;
 pub(crate) mod redact;
 pub(crate) mod sanitizer;
-#[allow(dead_code, reason = "its users come with the native capture")]
 pub(crate) mod stack;
+pub(crate) mod stack_table;
 pub(crate) mod text;
 pub(crate) mod time;
 pub(crate) mod trace_event;

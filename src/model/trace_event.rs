@@ -4,8 +4,10 @@
 //! word 0   kind (8 bits) │ depth (24 bits) │ id (32 bits)
 //! word 1   the clock's raw reading
 //! ```
+//! A captured stack follows its event in the room of so many others: two frames each, the innermost first.
 
 use super::frame::FrameId;
+use super::stack::Place;
 
 /// One step of a trace. `depth` counts the frames that are open above the root of the current poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub(crate) enum TraceEvent {
     OutPeer,
     /// A frame opens.
     Call(FrameId),
+    /// As `Call`, with the place of the frame on the native stack.
+    CallAt(FrameId, Place),
     /// The frame at `depth` returns: frames above it close with it, and `depth` frames stay open.
     Return {
         /// How many frames stay open.
@@ -44,8 +48,29 @@ pub(crate) enum TraceEvent {
     CallClosed(u32),
     /// The recorder ran out of room: everything closes, and time is the root's until the next event.
     Starved,
+    /// A waker was cloned, so a leaf future is about to wait; its stack follows.
+    Site(Captured),
+    /// As `Site`, of a child that its combinator polls only when it was woken: it waits until it is `Gone`.
+    BranchSite(Captured),
+    /// The last waker of the await site is gone: nothing waits there.
+    Gone(u32),
+    /// The task was woken, at this event's time; the waking thread's stack follows. Comes before `In`.
+    Woke(Captured),
+    /// As `Woke`, from inside of a task with this name.
+    WokeBy(FrameId),
+    /// So many samples were taken in the poll that is about to end.
+    Sampled(u32),
     /// The trace ends.
     End(EndReason),
+}
+
+/// A stack that follows its event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Captured {
+    /// The await site; `u32::MAX` for a waker that was made where nothing was captured.
+    pub(crate) site: u32,
+    /// The room that the stack takes, in events.
+    pub(crate) slots: u32,
 }
 
 /// Why a trace ended.
@@ -85,6 +110,13 @@ impl TraceEvent {
             Self::Starved => (12, 0, 0),
             Self::End(reason) => (13, 0, reason as u32),
             Self::Pause { depth } => (14, depth, 0),
+            Self::CallAt(frame, place) => (15, place.0.into(), frame.0),
+            Self::Site(captured) => (16, captured.slots, captured.site),
+            Self::BranchSite(captured) => (17, captured.slots, captured.site),
+            Self::Gone(site) => (18, 0, site),
+            Self::Woke(captured) => (19, captured.slots, captured.site),
+            Self::WokeBy(frame) => (20, 0, frame.0),
+            Self::Sampled(count) => (21, 0, count),
         };
         u64::from(kind << DEPTH_BITS | (depth & DEPTH_MASK)) << 32 | u64::from(id)
     }
@@ -110,8 +142,26 @@ impl TraceEvent {
             12 => Self::Starved,
             13 => Self::End(EndReason::from_number(id)?),
             14 => Self::Pause { depth },
+            15 => Self::CallAt(FrameId(id), Place(u16::try_from(depth).unwrap_or(u16::MAX))),
+            16 => Self::Site(Captured { site: id, slots: depth }),
+            17 => Self::BranchSite(Captured { site: id, slots: depth }),
+            18 => Self::Gone(id),
+            19 => Self::Woke(Captured { site: id, slots: depth }),
+            20 => Self::WokeBy(FrameId(id)),
+            21 => Self::Sampled(id),
             _ => return None,
         })
+    }
+}
+
+impl TraceEvent {
+    /// The room that the stack behind it takes, in events.
+    #[inline]
+    pub(crate) fn slots(self) -> u32 {
+        match self {
+            Self::Site(captured) | Self::BranchSite(captured) | Self::Woke(captured) => captured.slots,
+            _ => 0,
+        }
     }
 }
 
@@ -144,6 +194,13 @@ mod tests {
             TraceEvent::CallOpen(1),
             TraceEvent::CallClosed(u32::MAX),
             TraceEvent::Starved,
+            TraceEvent::CallAt(FrameId(8), Place(u16::MAX)),
+            TraceEvent::Site(Captured { site: 2_047, slots: 64 }),
+            TraceEvent::BranchSite(Captured { site: 0, slots: 1 }),
+            TraceEvent::Gone(5),
+            TraceEvent::Woke(Captured { site: u32::MAX, slots: 0 }),
+            TraceEvent::WokeBy(FrameId(9)),
+            TraceEvent::Sampled(3),
         ];
         events.extend(EndReason::ALL.map(TraceEvent::End));
         for event in events {

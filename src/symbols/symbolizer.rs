@@ -34,13 +34,14 @@ pub(crate) struct Symbolizer {
     pages: Rc<PageCache>,
     /// By their place: a module keeps its number for as long as this lives.
     modules: Vec<(Arc<ModuleInfo>, Option<Module>)>,
+    peak_bytes: usize,
 }
 
 impl Symbolizer {
     pub(crate) fn new(settings: SymbolSettings) -> Self {
         let cache = SymbolCache::new(settings.max_bytes / CACHE_SHARE);
         let pages = PageCache::new(settings.max_bytes / PAGE_SHARE);
-        Self { settings, cache, pages, modules: Vec::new() }
+        Self { settings, cache, pages, modules: Vec::new(), peak_bytes: 0 }
     }
 
     /// The functions at `address`, the physical one first, then what is inlined there, down to the innermost.
@@ -80,6 +81,11 @@ impl Symbolizer {
         self.cache.bytes() + self.pages.bytes() + self.parsed_bytes()
     }
 
+    /// The most that was ever held, by the same account.
+    pub(crate) fn peak_bytes(&self) -> usize {
+        self.peak_bytes
+    }
+
     fn parsed_bytes(&self) -> usize {
         self.modules.iter().filter_map(|(_, module)| module.as_ref()).map(Module::bytes).sum()
     }
@@ -110,6 +116,7 @@ impl Symbolizer {
 
     /// What is parsed can only be given up whole; it is read again when it is needed.
     fn keep_within_bound(&mut self) {
+        self.peak_bytes = self.peak_bytes.max(self.bytes());
         if self.parsed_bytes() > self.most_parsed() {
             self.release_idle();
         }
@@ -150,6 +157,7 @@ fn place_of(module: &ModuleInfo) -> String {
 mod tests {
     use std::time::Duration;
 
+    use super::super::testing::program;
     use super::*;
 
     const MANY_BYTES: usize = 64 << 20;
@@ -161,24 +169,6 @@ mod tests {
 
     fn address() -> u64 {
         known_function as *const () as u64
-    }
-
-    /// The test program, as the kernel mapped it.
-    fn program(change: impl FnOnce(&mut ModuleInfo)) -> ModuleMap {
-        let path = std::env::current_exe().unwrap();
-        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
-        let ours = maps.lines().filter(|line| line.ends_with(path.to_str().unwrap()));
-        let ranges = ours.map(|line| {
-            let (start, end) = line.split(' ').next().unwrap().split_once('-').unwrap();
-            (u64::from_str_radix(start, 16).unwrap(), u64::from_str_radix(end, 16).unwrap())
-        });
-        let ranges = ranges.collect::<Vec<_>>();
-        let range = ranges.first().unwrap().0..ranges.last().unwrap().1;
-        let pages = PageCache::new(MANY_BYTES);
-        let build_id = super::super::elf::ElfFile::open(&path, &pages).unwrap().build_id;
-        let mut module = ModuleInfo { path, bias: range.start, range, build_id };
-        change(&mut module);
-        ModuleMap::new(vec![Arc::new(module)])
     }
 
     fn symbolizer(max_bytes: usize) -> Symbolizer {

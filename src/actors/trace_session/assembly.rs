@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use super::finalize::{FinalizeJob, HeldClaim};
 use crate::actors::parts::Parts;
 use crate::capture::frame::NAMES;
-use crate::capture::reader::LaneReader;
+use crate::capture::reader::{EventDecoder, LaneReader};
 use crate::capture::routes::CallStep;
 use crate::capture::trace::SharedTrace;
 use crate::model::config::Limits;
@@ -24,10 +24,10 @@ const READ_AT_ONCE: usize = 64 * 512;
 /// Events folded between two looks at the memory bound.
 const BATCH: usize = 512;
 
-/// Distinct call labels of one trace: 10,000 calls x 100 bytes. Labels with numbers can all be different.
-const MAX_LABEL_BYTES: usize = 1 << 20;
+/// Distinct call labels and native functions of one trace: 20,000 x 100 bytes. Labels with numbers can all be different.
+const MAX_LABEL_BYTES: usize = 2 << 20;
 /// What a label needs beside its text: two counters, a place in the list, and one in the map.
-const LABEL_OVERHEAD: usize = 64;
+const LABEL_OVERHEAD: usize = 96;
 
 /// What a read led to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,7 @@ pub(super) enum Progress {
 pub(super) struct Assembly {
     trace: Arc<SharedTrace>,
     reader: LaneReader,
+    decoder: EventDecoder,
     fold: Fold,
     names: OwnNames,
     /// `None` when not even an empty tree found room: then only the root is kept.
@@ -52,11 +53,14 @@ pub(super) struct Assembly {
 
 impl Assembly {
     pub(super) fn new(trace: Arc<SharedTrace>, limits: &Limits) -> Self {
+        let fold = Fold::new(FoldLimits { max_stacks: limits.max_stacks, max_depth: limits.max_stack_depth });
+        let fold = if trace.core.has_native() { fold.with_native() } else { fold };
         Self {
             memory: trace.core.budget.try_reserve(0),
             trace,
             reader: LaneReader::default(),
-            fold: Fold::new(FoldLimits { max_stacks: limits.max_stacks, max_depth: limits.max_stack_depth }),
+            decoder: EventDecoder::default(),
+            fold,
             names: OwnNames::default(),
         }
     }
@@ -78,16 +82,25 @@ impl Assembly {
     }
 
     fn read_batch(&mut self, end_raw: u64) -> usize {
-        let Self { trace, reader, fold, .. } = self;
+        let Self { trace, reader, decoder, fold, .. } = self;
         let (clock, start) = (&trace.core.clock, trace.started_raw);
         reader.read(trace, BATCH, |word, raw| {
-            // Written while a stopper ended the trace elsewhere.
-            if raw > end_raw {
-                return;
-            }
-            if let Some(event) = TraceEvent::from_word(word) {
-                fold.apply(event, clock.between(start, raw));
-            }
+            decoder.push(word, raw, |event, raw, stack| {
+                // Written while a stopper ended the trace elsewhere.
+                if raw > end_raw {
+                    return;
+                }
+                let at = clock.between(start, raw);
+                match event {
+                    TraceEvent::Site(_)
+                    | TraceEvent::BranchSite(_)
+                    | TraceEvent::Woke(_)
+                    | TraceEvent::WokeBy(_) => {
+                        fold.apply_captured(event, at, stack);
+                    }
+                    event => fold.apply(event, at),
+                }
+            });
         })
     }
 
@@ -109,7 +122,7 @@ impl Assembly {
             let at = clock.between(start, message.raw);
             match message.step {
                 CallStep::Receive(label) => {
-                    let frame = self.names.frame(label);
+                    let frame = self.names.frame(label.into());
                     self.fold.receive(message.call, frame, at);
                 }
                 CallStep::Send => self.fold.send(message.call, at),
@@ -144,6 +157,8 @@ impl Assembly {
             captured_at: SystemTime::now().checked_sub(age.into()).unwrap_or(SystemTime::UNIX_EPOCH),
             duration: finished.duration,
             tree: finished.tree,
+            #[cfg(native_capture)]
+            native: finished.native,
             names: self.names,
             memory: self.memory,
             claim: HeldClaim::new(claim),
@@ -168,28 +183,28 @@ fn claim_window(trace: &SharedTrace) -> Option<Option<Claim>> {
     claim.map(Some)
 }
 
-/// Frames of one trace alone: its call labels.
+/// Frames of one trace alone: its call labels and native functions.
 #[derive(Debug, Default)]
 pub(super) struct OwnNames {
     by_name: HashMap<Arc<str>, u32>,
-    names: Vec<Arc<str>>,
+    names: Vec<NamedFrame>,
     /// What they hold, at most [`MAX_LABEL_BYTES`].
     bytes: usize,
 }
 
 impl OwnNames {
-    /// The frame of `name`; [`FrameId::OTHER`] once there is no room.
-    fn frame(&mut self, name: Arc<str>) -> FrameId {
-        if let Some(index) = self.by_name.get(&name) {
+    /// The frame of that name; [`FrameId::OTHER`] once there is no room.
+    pub(super) fn frame(&mut self, named: NamedFrame) -> FrameId {
+        if let Some(index) = self.by_name.get(&named.name) {
             return FrameId(FrameId::FIRST_OWN + index);
         }
-        let bytes = self.bytes + name.len() + LABEL_OVERHEAD;
+        let bytes = self.bytes + named.name.len() + LABEL_OVERHEAD;
         let Some(index) = u32::try_from(self.names.len()).ok().filter(|_| bytes <= MAX_LABEL_BYTES) else {
             return FrameId::OTHER;
         };
         self.bytes = bytes;
-        self.names.push(name.clone());
-        self.by_name.insert(name, index);
+        self.by_name.insert(named.name.clone(), index);
+        self.names.push(named);
         FrameId(FrameId::FIRST_OWN + index)
     }
 
@@ -197,7 +212,7 @@ impl OwnNames {
     pub(super) fn named(&self, frame: FrameId) -> NamedFrame {
         let Some(index) = frame.0.checked_sub(FrameId::FIRST_OWN) else { return NAMES.frame(frame) };
         let name = usize::try_from(index).ok().and_then(|index| self.names.get(index));
-        name.map_or_else(|| NAMES.frame(FrameId::OTHER), |name| name.clone().into())
+        name.cloned().unwrap_or_else(|| NAMES.frame(FrameId::OTHER))
     }
 }
 

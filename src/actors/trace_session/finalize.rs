@@ -11,6 +11,8 @@ use crate::capture::trace::SharedTrace;
 use crate::encode::profile_filter::filter;
 use crate::model::call_tree::CallTree;
 use crate::model::counters::Count;
+#[cfg(native_capture)]
+use crate::model::fold::native::NativeLog;
 use crate::model::time::Nanos;
 use crate::model::trace_event::EndReason;
 use crate::safety::budget::Reservation;
@@ -26,6 +28,9 @@ const FINALIZE_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct FinalizeJob {
     pub(super) trace: Arc<SharedTrace>,
     pub(super) tree: CallTree,
+    /// What of the tree's times belongs further down.
+    #[cfg(native_capture)]
+    pub(super) native: Option<NativeLog>,
     pub(super) names: OwnNames,
     pub(super) memory: Option<Reservation>,
     pub(super) claim: HeldClaim,
@@ -55,7 +60,7 @@ impl Drop for HeldClaim {
 }
 
 /// A finished trace that nobody has taken yet; dropped before that, it is given up.
-struct Finished(Option<Trace>);
+pub(super) struct Finished(Option<Trace>);
 
 impl Drop for Finished {
     fn drop(&mut self) {
@@ -81,11 +86,19 @@ pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
 }
 
 async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Finished> {
-    parts.finalizer.run(job, |job| Finished(Some(job.build()))).await
+    #[cfg(native_capture)]
+    if let Some(symbols) = parts.symbols.as_ref().filter(|_| job.native.is_some()) {
+        return super::naming::build(parts, symbols, job).await;
+    }
+    parts.finalizer.run(job, FinalizeJob::build).await
 }
 
 impl FinalizeJob {
-    fn build(mut self) -> Trace {
+    pub(super) fn build(self) -> Finished {
+        Finished(Some(self.into_trace()))
+    }
+
+    fn into_trace(mut self) -> Trace {
         let header = &self.trace.header;
         let root = format!("{} {}", header.capture.event_name(), self.trace.identifier());
         let profile = self.tree.into_profile(&root, |frame| self.names.named(frame));

@@ -1,23 +1,42 @@
 //! What the safe language cannot reach: the only folder with unsafe code, behind safe functions.
 
+#[cfg(native_capture)]
+pub(crate) mod capture;
 pub(crate) mod fork;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
+pub(crate) mod poll;
+#[cfg(native_capture)]
+mod pump;
+#[cfg(native_capture)]
+mod samples;
+#[cfg(native_capture)]
 mod modules;
+#[cfg(native_capture)]
+pub(crate) mod priority;
 #[cfg(any(native_capture, miri))]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod registers;
 #[cfg(native_capture)]
 #[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod sampler;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod thread_stack;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 pub(crate) mod ticks;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod unwind;
 #[cfg(any(native_capture, miri))]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod waker;
+
+/// The stack pointer of the function that it is inlined into; zero without native capture.
+#[cfg(native_capture)]
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    usize::try_from(registers::Registers::stack_pointer()).unwrap_or(0)
+}
+
+/// The stack pointer of the function that it is inlined into; zero without native capture.
+#[cfg(not(native_capture))]
+#[inline(always)]
+pub(crate) fn stack_pointer() -> usize {
+    0
+}

@@ -58,6 +58,26 @@ impl Registers {
         Self { ip, sp, fp, lr }
     }
 
+    /// The stack pointer alone.
+    #[cfg(all(native_capture, target_arch = "x86_64"))]
+    #[inline(always)]
+    pub(crate) fn stack_pointer() -> u64 {
+        let sp: u64;
+        // SAFETY: the instruction only reads a register; it touches neither memory, stack nor flags.
+        unsafe { std::arch::asm!("mov {sp}, rsp", sp = out(reg) sp, options(nomem, nostack, preserves_flags)) };
+        sp
+    }
+
+    /// The stack pointer alone.
+    #[cfg(all(native_capture, target_arch = "aarch64"))]
+    #[inline(always)]
+    pub(crate) fn stack_pointer() -> u64 {
+        let sp: u64;
+        // SAFETY: the instruction only reads a register; it touches neither memory, stack nor flags.
+        unsafe { std::arch::asm!("mov {sp}, sp", sp = out(reg) sp, options(nomem, nostack, preserves_flags)) };
+        sp
+    }
+
     /// Nothing is known: an unwinder stops at once.
     #[cfg(not(native_capture))]
     #[inline(always)]

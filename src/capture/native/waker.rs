@@ -3,6 +3,7 @@
 //! ```text
 //! root     on the poll's own stack; its clone runs inside the leaf that is about to wait: an await site
 //!   └──clone──► node     one for each clone, counted by references; a wake records and forwards
+//! stable   a node that is given to many polls instead of a root; its clones are itself
 //! ```
 //! A node's address is never the root's, so a leaf that kept a node sees another waker at each poll and registers
 //! again. Every wake reaches the task's own waker; only recording is ever left out. Nothing here locks, and clones made
@@ -22,23 +23,33 @@ use crossbeam_queue::ArrayQueue;
 use super::registers::Registers;
 use crate::capture::wakes::{SiteId, Wakes};
 
-/// Nodes kept for reuse in the process: 1,024 × 48 bytes.
+/// Nodes kept for reuse in the process: 1,024 × 56 bytes.
 const POOLED_NODES: usize = 1_024;
 
 /// What a traced poll notes of its wakers. Called in host threads, under whatever locks their code holds.
 pub(crate) trait Observer {
     /// A waker is cloned inside the poll of `wakes`, or elsewhere; the await site, or [`SiteId::NONE`].
-    fn await_site(wakes: &Wakes, registers: Registers) -> SiteId;
+    fn await_site(wakes: &Wakes, registers: Registers, kind: SiteKind) -> SiteId;
     /// A waker of `wakes`, made at `site`, is woken.
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers);
     /// Whether the poll of `wakes` runs on this thread.
     fn is_polling(wakes: &Wakes) -> bool;
 }
 
+/// How long a site is waited at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SiteKind {
+    /// Until the next poll, in which the leaf registers again.
+    Leaf,
+    /// Until its last waker is gone: the leaf is polled only when it was woken.
+    Branch,
+}
+
 /// The waker of one poll; it lives on the poll's stack.
 pub(crate) struct RootWaker<'a> {
     wakes: &'a Arc<Wakes>,
     parent: &'a Waker,
+    kind: SiteKind,
 }
 
 /// What is behind a clone.
@@ -52,14 +63,17 @@ struct Node {
 struct Content {
     wakes: Arc<Wakes>,
     parent: Waker,
+    kind: SiteKind,
+    /// A clone is another reference, wherever it is made.
+    is_stable: bool,
 }
 
 /// Nodes that wait for reuse, without content.
 static POOL: LazyLock<ArrayQueue<Box<Node>>> = LazyLock::new(|| ArrayQueue::new(POOLED_NODES));
 
 impl<'a> RootWaker<'a> {
-    pub(crate) fn new(wakes: &'a Arc<Wakes>, parent: &'a Waker) -> Self {
-        Self { wakes, parent }
+    pub(crate) fn new(wakes: &'a Arc<Wakes>, parent: &'a Waker, kind: SiteKind) -> Self {
+        Self { wakes, parent, kind }
     }
 
     /// Runs `poll` with this waker.
@@ -71,6 +85,14 @@ impl<'a> RootWaker<'a> {
         let waker = ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, Tables::<O>::ROOT)) });
         poll(&waker)
     }
+}
+
+/// A waker for many polls of one task: whoever keeps a clone of it need not register again. Nothing is captured; wakes
+/// are recorded without a site.
+pub(crate) fn stable<O: Observer>(wakes: Arc<Wakes>, parent: Waker) -> Waker {
+    let content = Content { wakes, parent, kind: SiteKind::Leaf, is_stable: true };
+    // SAFETY: what `node` gives keeps the promises of `RawWaker`, see there.
+    unsafe { Waker::from_raw(node::<O>(SiteId::NONE, content)) }
 }
 
 /// The tables for an observer.
@@ -90,7 +112,7 @@ unsafe fn root_clone<O: Observer>(data: *const ()) -> RawWaker {
     let registers = Registers::here();
     // SAFETY: the caller's promise, kept by `RootWaker::with`.
     let root = unsafe { &*data.cast::<RootWaker<'_>>() };
-    new_node::<O>(root.wakes.clone(), root.parent.clone(), registers)
+    new_node::<O>(root.wakes.clone(), root.parent.clone(), root.kind, registers)
 }
 
 /// # Safety
@@ -107,10 +129,16 @@ unsafe fn root_wake_by_ref<O: Observer>(data: *const ()) {
 /// The root owns nothing.
 unsafe fn root_drop(_data: *const ()) {}
 
-fn new_node<O: Observer>(wakes: Arc<Wakes>, parent: Waker, registers: Registers) -> RawWaker {
-    let site = O::await_site(&wakes, registers);
+fn new_node<O: Observer>(wakes: Arc<Wakes>, parent: Waker, kind: SiteKind, registers: Registers) -> RawWaker {
+    let site = O::await_site(&wakes, registers, kind);
     wakes.hold(site);
-    let content = Some(Content { wakes, parent });
+    node::<O>(site, Content { wakes, parent, kind, is_stable: false })
+}
+
+/// A waker that owns its node by one reference; the table's functions count the others. All that is behind it is `Send`
+/// and `Sync`: atomics, and a `Waker`.
+fn node<O: Observer>(site: SiteId, content: Content) -> RawWaker {
+    let content = Some(content);
     let node = match POOL.pop() {
         Some(mut node) => {
             *node = Node { references: AtomicUsize::new(1), site, content };
@@ -122,7 +150,7 @@ fn new_node<O: Observer>(wakes: Arc<Wakes>, parent: Waker, registers: Registers)
 }
 
 /// # Safety
-/// `data` came from `new_node`, and the caller owns one of its references.
+/// `data` came from `node`, and the caller owns one of its references.
 unsafe fn node_of<'a>(data: *const ()) -> &'a Node {
     // SAFETY: a node is freed or reused only after its last reference is given up, and the caller has one.
     unsafe { &*data.cast() }
@@ -137,9 +165,10 @@ unsafe fn node_clone<O: Observer>(data: *const ()) -> RawWaker {
     let node = unsafe { node_of(data) };
     // Cloned again inside a poll of its trace, by a combinator that keeps a waker of its own: a nearer await site.
     if let Some(content) = &node.content
+        && !content.is_stable
         && O::is_polling(&content.wakes)
     {
-        return new_node::<O>(content.wakes.clone(), content.parent.clone(), registers);
+        return new_node::<O>(content.wakes.clone(), content.parent.clone(), content.kind, registers);
     }
     // Relaxed: the new reference is made from an existing one, which keeps the node alive. It cannot overflow: each
     // reference takes two words of memory somewhere, unless it is leaked, and `Arc`s of wakers have the same limit.
@@ -188,7 +217,7 @@ unsafe fn node_drop(data: *const ()) {
     // Acquire: pairs with the Release of every other owner.
     fence(Ordering::Acquire);
     let Some(node) = NonNull::new(data.cast_mut().cast::<Node>()) else { return };
-    // SAFETY: it came from `Box::into_raw` in `new_node`, and this was the last reference.
+    // SAFETY: it came from `Box::into_raw` in `node`, and this was the last reference.
     let mut node = unsafe { Box::from_raw(node.as_ptr()) };
     if let Some(content) = node.content.take() {
         content.wakes.release(node.site);

@@ -5,6 +5,7 @@
 //! for one poll, and a close takes it back.
 
 use super::Recorder;
+use crate::capture::native::stack_pointer;
 use crate::model::frame::FrameId;
 use crate::model::trace_event::TraceEvent;
 
@@ -68,7 +69,7 @@ impl Recorder {
             self.spans.open.pop();
         }
         let depth = self.depth;
-        if self.enter_frame(frame).is_recorded() {
+        if self.enter_frame(frame, stack_pointer()).is_recorded() {
             self.spans.open.push(OpenSpan { id, frame, depth });
         }
     }

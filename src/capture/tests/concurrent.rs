@@ -30,7 +30,7 @@ fn write(mut recorder: Recorder, ids: Range<u32>, is_over: &AtomicBool) -> u32 {
     let mut next = ids.start;
     while next < ids.end && !is_over.load(Ordering::Relaxed) && recorder.enter_poll() {
         for _ in 0..50 {
-            let token = recorder.enter_frame(FrameId(next));
+            let token = recorder.enter_frame(FrameId(next), 0);
             recorder.exit_frame(token);
             next += 1;
         }

@@ -173,11 +173,11 @@ fn a_panic_ends_the_trace_and_puts_back_what_was_in_force() {
 fn a_slow_client_is_peer_and_not_measured() {
     let rig = Rig::new();
     let (mut scope, session) = rig.admit();
-    scope.poll_leaving(|| rig.pass(1), |()| Some(Leave::Waiting));
+    scope.call_leaving(|| rig.pass(1), |()| Some(Leave::Waiting));
     rig.pass(10);
-    scope.poll_leaving(|| rig.pass(2), |()| Some(Leave::Peer));
+    scope.call_leaving(|| rig.pass(2), |()| Some(Leave::Peer));
     rig.pass(100);
-    scope.poll_leaving(|| rig.pass(4), |()| Some(Leave::Peer));
+    scope.call_leaving(|| rig.pass(4), |()| Some(Leave::Peer));
     rig.pass(1_000);
     scope.finish();
     let (end, _) = session.trace.ended().unwrap();

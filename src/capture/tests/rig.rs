@@ -55,6 +55,8 @@ impl Rig {
     pub(crate) fn with(limits: Limits) -> Self {
         let (clock, mock) = Clock::mock();
         let core = CaptureCore::new(CoreParts {
+            #[cfg(native_capture)]
+            native: None,
             clock,
             counters: Arc::default(),
             budget: CaptureBudget::new(limits.max_capture_bytes as u64),

@@ -51,7 +51,8 @@ impl<B: Body> Body for TracedBody<B> {
             return reporter.inside(|| body.poll_frame(cx));
         }
         let (polled, _) = scope.poll_leaving(
-            || {
+            cx,
+            |cx| {
                 let polled = reporter.inside(|| body.as_mut().poll_frame(cx));
                 // In here, because `is_end_stream` is the body's own code.
                 let leave = leave(&polled, &body);

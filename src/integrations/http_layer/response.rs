@@ -55,7 +55,8 @@ where
         }
         let ends_with_head = *this.ends_with_head;
         let (polled, after) = scope.poll_leaving(
-            || {
+            cx,
+            |cx| {
                 let polled = reporter.inside(|| future.poll(cx));
                 if let Poll::Ready(result) = &polled {
                     // In here, for the id of the trace.

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use super::native::{NativeLog, WaitNumber};
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
 use crate::model::time::Nanos;
@@ -48,6 +49,8 @@ struct Sleep {
     node: NodeId,
     from: Nanos,
     to: Nanos,
+    /// What native capture knows it by.
+    wait: WaitNumber,
 }
 
 /// The time that a call can own, with the order of precedence: the earliest sent first.
@@ -109,9 +112,9 @@ impl CallLog {
         }
     }
 
-    pub(super) fn log_sleep(&mut self, node: NodeId, from: Nanos, to: Nanos) {
+    pub(super) fn log_sleep(&mut self, node: NodeId, from: Nanos, to: Nanos, wait: WaitNumber) {
         if self.sleeps.len() < MAX_SLEEPS {
-            self.sleeps.push(Sleep { node, from, to });
+            self.sleeps.push(Sleep { node, from, to, wait });
         } else {
             self.dropped += 1;
         }
@@ -119,7 +122,7 @@ impl CallLog {
 
     /// Moves what calls own from the sleeps to a child of theirs; gives the number of calls and sleeps that had
     /// found no room. O((sleeps + calls) log calls).
-    pub(super) fn resolve(&mut self, tree: &mut CallTree) -> u64 {
+    pub(super) fn resolve(&mut self, tree: &mut CallTree, mut native: Option<&mut NativeLog>) -> u64 {
         let mut claims: Vec<Claim> = self.calls.values().filter_map(Call::claim).collect();
         claims.sort_unstable_by_key(|claim| (claim.from, claim.sent, claim.rank));
         let mut sweep = Sweep { waiting: claims.into_iter().peekable(), begun: BinaryHeap::new() };
@@ -130,7 +133,11 @@ impl CallLog {
                 let until = until.min(sleep.to);
                 if let Some(label) = owner {
                     let child = tree.child(sleep.node, label);
-                    tree.move_own(sleep.node, child, until.saturating_sub(at));
+                    let claimed = until.saturating_sub(at);
+                    tree.move_own(sleep.node, child, claimed);
+                    if let Some(native) = native.as_deref_mut() {
+                        native.claim(sleep.wait, child, claimed);
+                    }
                 }
                 at = until;
             }

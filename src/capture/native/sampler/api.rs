@@ -1,9 +1,11 @@
-//! What goes in and out, on every platform.
+//! What goes in and out.
 
 use std::io;
 
 use thiserror::Error;
 
+use crate::capture::native::registers::Registers;
+use crate::capture::native::unwind::CopiedStack;
 use crate::model::config::CpuSignal;
 
 /// What an agent asks for.
@@ -23,13 +25,12 @@ pub(crate) struct SamplerSettings {
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub(crate) enum SamplerError {
-    /// The platform is not Linux on x86_64 or aarch64.
-    #[error("CPU samples need Linux on x86_64 or aarch64")]
-    #[cfg_attr(target_os = "linux", allow(dead_code, reason = "of the other platforms"))]
-    Unsupported,
     /// The process was forked off one with an agent.
     #[error("a forked child is not sampled: start the agent after the fork")]
     Forked,
+    /// The C library has no memory to watch forks, so a child could not tell that the timers are not its own.
+    #[error("cannot watch for forks")]
+    Forks(#[source] io::Error),
     /// The kernel gives no timers to this process.
     #[error("cannot create a timer: does a seccomp profile forbid timer_create, or is RLIMIT_SIGPENDING used up?")]
     Timer(#[source] io::Error),
@@ -45,18 +46,6 @@ pub(crate) enum SamplerError {
     ReplacedTooOften(CpuSignal),
 }
 
-/// The registers from which unwinding starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Registers {
-    /// The instruction that the thread was about to run: an exact address, not a return address.
-    pub(crate) ip: u64,
-    pub(crate) sp: u64,
-    /// `rbp` or `x29`.
-    pub(crate) fp: u64,
-    /// `x30`; zero on x86_64.
-    pub(crate) lr: u64,
-}
-
 /// One sample as the handler left it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RawSample<'a> {
@@ -64,28 +53,32 @@ pub(crate) struct RawSample<'a> {
     pub(crate) label: u64,
     /// A reading of the raw clock.
     pub(crate) time: u64,
+    /// Of the instruction that the thread was about to run: an exact address, not a return address.
     pub(crate) registers: Registers,
     /// What was given to `enter`: frames at or above this address are not the trace's.
-    pub(crate) base: u64,
+    pub(crate) base: usize,
     /// The address of the first copied word.
-    pub(crate) stack_start: u64,
-    /// The stack from there upwards, in words, to `base` or as far as it was copied. Empty for a foreign stack.
-    pub(crate) stack: &'a [u64],
-    /// The thread did not run on its own stack (or not below `base`): there is nothing but the registers.
+    pub(crate) start: usize,
+    /// The stack from there upwards to `base` or as far as it was copied. Empty for a foreign stack.
+    pub(crate) words: &'a [u64],
+    /// The thread did not run on its own stack, or the poll was not begun there: there is nothing but the registers.
     pub(crate) is_foreign_stack: bool,
     /// The stack was larger than what is copied at most (64 KiB): its outer frames are missing.
     pub(crate) is_truncated: bool,
 }
 
-impl RawSample<'_> {
-    /// The copied word at `address`; `None` when it is not aligned or was not copied.
-    pub(crate) fn word_at(&self, address: u64) -> Option<u64> {
-        let offset = address.checked_sub(self.stack_start)?;
-        if offset % 8 != 0 {
-            return None;
-        }
-        self.stack.get(usize::try_from(offset / 8).ok()?).copied()
+impl<'a> RawSample<'a> {
+    /// What an unwinder takes. Of a foreign stack it finds the interrupted function, and no callers.
+    pub(crate) fn stack(&self) -> CopiedStack<'a> {
+        // Zero: every frame ends beyond it, so the walk ends with the first.
+        let base = if self.is_foreign_stack { 0 } else { self.base };
+        CopiedStack { registers: self.registers, base, start: self.start, bytes: bytes_of(self.words) }
     }
+}
+
+fn bytes_of(words: &[u64]) -> &[u8] {
+    // SAFETY: the same memory, for as long; bytes have no alignment and no invalid values.
+    unsafe { std::slice::from_raw_parts(words.as_ptr().cast(), size_of_val(words)) }
 }
 
 /// What happened in the process since it began; the counts are all agents' together.
@@ -101,12 +94,16 @@ pub(crate) struct SamplerStats {
     pub(crate) ring_full: u64,
     /// Samples not taken because of the limit of 5,000 a second.
     pub(crate) rate_limited: u64,
-    /// Samples lost because another agent of the process drained them and ours did not fetch them for too long.
+    /// Samples lost because another agent of the process drained them and theirs did not fetch them for too long, or is
+    /// gone.
     pub(crate) queue_full: u64,
     /// Ticks that found no traced poll running.
     pub(crate) idle_ticks: u64,
     /// Ticks that never arrived: another handler ate them, or the thread blocks the signal.
     pub(crate) lost_ticks: u64,
+    /// Times that no timer was armed because its signal would have killed the process: somebody has put the default
+    /// action back.
+    pub(crate) withheld: u64,
     /// Ticks of a timer that no longer exists.
     pub(crate) stale_ticks: u64,
     /// Signals that were not ours and went on to the handler before us.

@@ -4,14 +4,23 @@
 //! copies the registers and the stack down from `Traced::poll` into a ring and arms the timer again. Everything else
 //! (unwinding, names) happens later, in the agent's threads.
 //!
-//! What is here: the types of both sides, and the parts below the handler (ring, grid of ticks, limit, copy, registers).
-//! TODO: the slots, the handler and the handle that an agent holds; nothing is sampled without them.
+//! ```text
+//!  host thread   enter ──► seat ──► slot: label, base ──► timer (one-shot, CLOCK_MONOTONIC)
+//!                                     ▲                      │ signal
+//!                leave ───────────────┘     handler ◄────────┘
+//!                                             │ registers, stack
+//!  agent         drain ◄──────────────────── ring
+//! ```
+//!
+//! Nothing here may allocate, lock or panic in the handler, and nothing in `enter` and `leave` makes a system call while
+//! the timer is armed. `docs/design/cpu-sampling.md` has the argument in one piece.
 
 #![allow(unsafe_code)]
 
 mod api;
-
-#[cfg(all(target_os = "linux", target_pointer_width = "64", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod linux;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
 
-pub(crate) use api::Registers;
+pub(crate) use api::{RawSample, SamplerError, SamplerSettings, SamplerStats};
+pub(crate) use linux::{Entered, Sampler};

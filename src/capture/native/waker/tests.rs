@@ -20,7 +20,7 @@ thread_local! {
 struct Numbering;
 
 impl Observer for Numbering {
-    fn await_site(wakes: &Wakes, _: Registers) -> SiteId {
+    fn await_site(wakes: &Wakes, _: Registers, _: SiteKind) -> SiteId {
         if !Self::is_polling(wakes) {
             return SiteId::NONE;
         }
@@ -28,7 +28,7 @@ impl Observer for Numbering {
     }
 
     fn wake(wakes: &Wakes, site: SiteId, _: Registers) {
-        wakes.record(site, 1, |_| 0);
+        wakes.record(site, 1, None, |_| 0);
     }
 
     fn is_polling(wakes: &Wakes) -> bool {
@@ -52,7 +52,7 @@ impl Wake for Task {
 
 fn poll<R>(wakes: &Arc<Wakes>, parent: &Waker, poll: impl FnOnce(&Waker) -> R) -> R {
     let outer = POLLING.replace(wakes.label);
-    let result = RootWaker::new(wakes, parent).with::<Numbering, _>(poll);
+    let result = RootWaker::new(wakes, parent, SiteKind::Leaf).with::<Numbering, _>(poll);
     POLLING.set(outer);
     result
 }

@@ -306,7 +306,7 @@ fn what_was_entered_before_the_trace_or_in_an_earlier_poll_is_not_in_it() {
             },
         ];
         for work in polls {
-            scope.poll_leaving(work, |()| Some(Leave::Waiting));
+            scope.call_leaving(work, |()| Some(Leave::Waiting));
             rig.pass(100);
         }
         scope.finish();
@@ -399,7 +399,7 @@ fn thousands_of_spans_that_are_never_closed_stay_within_their_bound() {
     with_layer(|| {
         let spans: Vec<Span> = (0..5_000).map(|_| info_span!("kept")).collect();
         let exit_all = || spans.iter().for_each(|span| span.in_scope(|| ()));
-        scope.poll_leaving(exit_all, |()| Some(Leave::Waiting));
+        scope.call_leaving(exit_all, |()| Some(Leave::Waiting));
         rig.pass(7);
         let close_all = || {
             exit_all();
@@ -407,7 +407,7 @@ fn thousands_of_spans_that_are_never_closed_stay_within_their_bound() {
                 span.with_subscriber(|(id, dispatch)| dispatch.try_close(id.clone())).unwrap();
             }
         };
-        scope.poll_leaving(close_all, |()| Some(Leave::Waiting));
+        scope.call_leaving(close_all, |()| Some(Leave::Waiting));
         rig.pass(90);
         scope.finish();
         std::mem::forget(spans);

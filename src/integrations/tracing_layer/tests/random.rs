@@ -89,7 +89,7 @@ proptest! {
             let mut run = Run { rig: &rig, spans: (0..SPANS).map(new_span).collect(), frames: Vec::new() };
             for (steps, wait, is_pending) in &polls {
                 let work = || steps.iter().for_each(|step| run.step(*step));
-                scope.poll_leaving(work, |()| Some(if *is_pending { Leave::Waiting } else { Leave::Ready }));
+                scope.call_leaving(work, |()| Some(if *is_pending { Leave::Waiting } else { Leave::Ready }));
                 rig.pass((*wait).into());
                 let within = steps.iter().map(|step| if let Step::Pass(time) = step { u64::from(*time) } else { 0 });
                 passed += u64::from(*wait) + within.sum::<u64>();

@@ -1,6 +1,6 @@
 //! The interrupted registers, as the kernel hands them to a handler.
 
-use super::super::Registers;
+use crate::capture::native::registers::Registers;
 
 /// # Safety
 /// `context` is what the kernel gave to a handler that was installed with `SA_SIGINFO`.

@@ -1,0 +1,76 @@
+//! One poll of traced work with native capture: the waker that it gets, and where its stack begins.
+
+use std::task::Context;
+
+use super::registers::Registers;
+use super::sampler::Entered;
+use super::stack_pointer;
+use super::ticks;
+use super::unwind::{self, Cut};
+use super::waker::{Observer, RootWaker, SiteKind};
+use crate::capture::current;
+use crate::capture::recorder::PollWaker;
+use crate::capture::task;
+use crate::capture::wakes::{SiteId, Wakes};
+
+/// Polls with this thread's recorder in force.
+pub(crate) fn run<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
+    // What `at_base` calls lies below, and its own frame ends here.
+    let base = stack_pointer();
+    let begun = current::with_current(|recorder| recorder.begin_native_poll(base, cx.waker())).flatten();
+    let Some((waker, sampled)) = begun else { return poll(cx) };
+    let result = match waker {
+        PollWaker::Stable(waker) => at_base(&mut Context::from_waker(&waker), poll),
+        PollWaker::Capturing(wakes) => {
+            let root = RootWaker::new(&wakes, cx.waker(), SiteKind::Leaf);
+            root.with::<Host, _>(|waker| at_base(&mut Context::from_waker(waker), poll))
+        }
+    };
+    note_samples(sampled);
+    result
+}
+
+#[inline]
+fn note_samples(sampled: Option<Entered>) {
+    if let Some(count @ 1..) = sampled.map(Entered::leave) {
+        current::with_current(|recorder| recorder.note_samples(count));
+    }
+}
+
+/// Polls a child of a combinator that gives its children a waker of its own: `cx` with that waker.
+pub(crate) fn run_branch<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
+    let Some(wakes) = current::with_current(|recorder| recorder.wakes()).flatten() else { return poll(cx) };
+    let root = RootWaker::new(&wakes, cx.waker(), SiteKind::Branch);
+    root.with::<Host, _>(|waker| poll(&mut Context::from_waker(waker)))
+}
+
+/// Never inlined: the poll's own code must not share the frame that the base is in.
+#[inline(never)]
+fn at_base<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
+    poll(cx)
+}
+
+/// What wakers tell: to the recorder of the thread that runs the poll, or, for a wake, to what the poll's wakers share.
+pub(crate) struct Host;
+
+impl Observer for Host {
+    fn await_site(wakes: &Wakes, registers: Registers, kind: SiteKind) -> SiteId {
+        let site = current::with_current(|recorder| {
+            // Another trace's poll may run inside of this one's.
+            (recorder.generation.get() == wakes.label).then(|| recorder.capture_site(registers, kind))
+        });
+        site.flatten().unwrap_or(SiteId::NONE)
+    }
+
+    fn wake(wakes: &Wakes, site: SiteId, registers: Registers) {
+        // A task that wakes itself waits for nobody.
+        let is_own = Self::is_polling(wakes);
+        wakes.record(site, ticks::now(), task::current_name(), |words| {
+            if is_own { 0 } else { unwind::callers_in_place(registers, Cut::ThreadEnd, words) }
+        });
+    }
+
+    fn is_polling(wakes: &Wakes) -> bool {
+        current::with_current(|recorder| recorder.generation.get() == wakes.label).unwrap_or(false)
+    }
+}

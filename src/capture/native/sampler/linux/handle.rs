@@ -1,0 +1,262 @@
+//! What an agent holds, and what the process keeps for all of them.
+
+use std::marker::PhantomData;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::super::{RawSample, SamplerError, SamplerSettings, SamplerStats};
+use super::cookie::Cookie;
+use super::counters::COUNTERS;
+use super::install::{Handlers, InstallError};
+use super::ring;
+use super::running::Poll;
+use super::slot::Slot;
+use super::{drain, force, pool, seat, timer};
+use crate::capture::native::fork::{is_forked_child, watch_forks};
+use crate::capture::native::ticks;
+use crate::model::config::CpuSignal;
+
+/// How long the last agent waits for ticks that are under way, all threads together. They take microseconds, and more
+/// only where a thread is not scheduled.
+const LAST_TICKS: Duration = Duration::from_millis(20);
+
+static PROCESS: Mutex<Process> =
+    Mutex::new(Process { agents: Vec::new(), agent: 0, epoch: 0, handlers: Handlers::new() });
+
+/// Held while agents come and go, never by host threads in a poll.
+#[derive(Debug)]
+struct Process {
+    agents: Vec<(u64, SamplerSettings)>,
+    /// The newest agent's number.
+    agent: u64,
+    epoch: u64,
+    handlers: Handlers,
+}
+
+fn process() -> MutexGuard<'static, Process> {
+    PROCESS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One agent's part in the sampling of this process.
+///
+/// Dropping it ends its samples. The last one to be dropped deletes all timers and puts back the handler that was there
+/// before, unless somebody has put another on top, or a tick may still come: then ours stays, and forwards. Waits 20 ms
+/// at most.
+#[derive(Debug)]
+pub(crate) struct Sampler {
+    agent: u64,
+}
+
+impl Sampler {
+    /// Begins to sample the threads that [`Sampler::enter`] is called in.
+    ///
+    /// # Errors
+    /// In a forked child, and when the process gets no timers or no handler.
+    pub(crate) fn start(settings: SamplerSettings) -> Result<Self, SamplerError> {
+        if is_forked_child() {
+            return Err(SamplerError::Forked);
+        }
+        watch_forks().map_err(SamplerError::Forks)?;
+        try_timer(settings.signal)?;
+        let agent = process().join(settings)?;
+        Ok(Self { agent })
+    }
+
+    /// A poll begins: until [`Entered::leave`], ticks in this thread are samples with this `label` (not zero), and of the
+    /// stack below `base`. Polls nest. Costs nanoseconds, and a system call when the timer rests.
+    #[inline]
+    pub(crate) fn enter(&self, label: u64, base: usize) -> Entered {
+        let Some(slot) = seat::slot() else { return Entered::nowhere() };
+        let before = slot.running.replace(Poll { label, agent: self.agent, base, count: 0 });
+        if !slot.is_armed() {
+            arm(slot);
+        }
+        Entered { slot: Some(slot), label, before, not_send: PhantomData }
+    }
+
+    /// Ends this agent's samples, as its drop does. Safe to call twice.
+    pub(crate) fn stop(&self) {
+        // In a forked child the locks may be held for good, and nothing is armed.
+        if !is_forked_child() {
+            process().leave(self.agent);
+        }
+    }
+
+    /// Takes out this agent's samples. Those of a poll are all there once it has been left. For the agent's threads: it
+    /// takes a lock, which is held while `each` runs.
+    pub(crate) fn drain(&self, each: &mut dyn FnMut(RawSample<'_>)) {
+        drain::drain(self.agent, each);
+    }
+
+    /// What happened in this process so far.
+    pub(crate) fn stats() -> SamplerStats {
+        let slots = pool::slots().count() as u64;
+        SamplerStats {
+            taken: COUNTERS.taken.get(),
+            foreign_stack: COUNTERS.foreign_stack.get(),
+            truncated: COUNTERS.truncated.get(),
+            ring_full: COUNTERS.ring_full.get(),
+            rate_limited: COUNTERS.rate_limited.get(),
+            queue_full: COUNTERS.queue_full.get(),
+            idle_ticks: COUNTERS.idle_ticks.get(),
+            lost_ticks: COUNTERS.lost_ticks.get(),
+            withheld: COUNTERS.withheld.get(),
+            stale_ticks: COUNTERS.stale_ticks.get(),
+            chained: COUNTERS.chained.get(),
+            threads_refused: COUNTERS.threads_refused.get(),
+            threads_failed: COUNTERS.threads_failed.get(),
+            last_errno: COUNTERS.last_errno.load(Relaxed),
+            threads_blocking: COUNTERS.threads_blocking.get(),
+            slots,
+            slots_in_use: pool::slots().filter(|slot| slot.is_owned()).count() as u64,
+            ring_bytes: slots * (ring::CAPACITY * size_of::<u64>()) as u64,
+            signal: force::present().and_then(|force| signal_of(force.signal())),
+            is_handler_replaced: drain::is_handler_replaced(),
+        }
+    }
+}
+
+impl Drop for Sampler {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// So that an agent can say at its start that there will be no samples.
+fn try_timer(signal: CpuSignal) -> Result<(), SamplerError> {
+    let timer = timer::create(number_of(signal), Cookie::new(0, 0)).map_err(SamplerError::Timer)?;
+    timer::delete(timer);
+    Ok(())
+}
+
+impl Process {
+    fn join(&mut self, settings: SamplerSettings) -> Result<u64, SamplerError> {
+        let is_first = self.agents.is_empty();
+        if is_first {
+            self.install(settings.signal)?;
+        }
+        self.agent += 1;
+        drain::open(self.agent);
+        self.agents.push((self.agent, settings));
+        self.adjust();
+        if is_first {
+            self.epoch += 1;
+            force::begin(self.epoch, number_of(settings.signal));
+        }
+        Ok(self.agent)
+    }
+
+    fn install(&mut self, signal: CpuSignal) -> Result<(), SamplerError> {
+        self.handlers.install(number_of(signal)).map_err(|error| match error {
+            InstallError::Kernel(source) => SamplerError::Handler { signal, source },
+            InstallError::ReplacedTooOften => SamplerError::ReplacedTooOften(signal),
+        })
+    }
+
+    fn leave(&mut self, agent: u64) {
+        self.agents.retain(|(number, _)| *number != agent);
+        drain::close(agent);
+        if self.agents.is_empty() {
+            self.end();
+        } else {
+            self.adjust();
+        }
+    }
+
+    /// The highest of all agents.
+    fn adjust(&self) {
+        let hz = self.agents.iter().map(|(_, settings)| settings.hz).max();
+        let max_threads = self.agents.iter().map(|(_, settings)| settings.max_threads).max();
+        force::adjust(hz.unwrap_or(1), max_threads.unwrap_or(0));
+        pool::has_changed();
+    }
+
+    fn end(&mut self) {
+        let Some(force) = force::present() else { return };
+        force::end();
+        let has_retired = retire_all();
+        if has_retired && !force::has_late_ticks() {
+            // A handler that cannot be taken away forwards all it gets.
+            self.handlers.restore(force.signal()).ok();
+        }
+    }
+}
+
+/// Whether nothing more can come of any timer.
+fn retire_all() -> bool {
+    let deadline = Instant::now() + LAST_TICKS;
+    let mut is_late = || {
+        std::thread::yield_now();
+        Instant::now() >= deadline
+    };
+    // All of them, also after one that could not be waited for.
+    pool::slots().fold(true, |have_retired, slot| slot.retire(&mut is_late) && have_retired)
+}
+
+fn number_of(signal: CpuSignal) -> libc::c_int {
+    match signal {
+        CpuSignal::Urg => libc::SIGURG,
+        CpuSignal::Prof => libc::SIGPROF,
+        CpuSignal::Usr1 => libc::SIGUSR1,
+        CpuSignal::Usr2 => libc::SIGUSR2,
+    }
+}
+
+fn signal_of(number: libc::c_int) -> Option<CpuSignal> {
+    let all = [CpuSignal::Urg, CpuSignal::Prof, CpuSignal::Usr1, CpuSignal::Usr2];
+    all.into_iter().find(|signal| number_of(*signal) == number)
+}
+
+/// A poll that is being sampled. Left when dropped.
+#[derive(Debug)]
+#[must_use = "the poll ends when this is dropped"]
+pub(crate) struct Entered {
+    /// `None`: the thread has no slot, or the poll was left.
+    slot: Option<&'static Slot>,
+    label: u64,
+    /// What ran before, and goes on afterwards.
+    before: Poll,
+    not_send: PhantomData<*const ()>,
+}
+
+impl Entered {
+    fn nowhere() -> Self {
+        Self { slot: None, label: 0, before: Poll::default(), not_send: PhantomData }
+    }
+
+    /// The poll ends; returns how many samples were taken in it, those of polls inside of it not counted.
+    #[inline]
+    pub(crate) fn leave(mut self) -> u32 {
+        self.end()
+    }
+
+    #[inline]
+    fn end(&mut self) -> u32 {
+        let Some(slot) = self.slot.take() else { return 0 };
+        if !seat::is_in(slot) {
+            // The stack was switched to another thread.
+            slot.running.abandon(self.label);
+            return 0;
+        }
+        let ended = slot.running.replace(self.before);
+        // The tick came while the label was zero.
+        if self.before.label != 0 && !slot.is_armed() {
+            arm(slot);
+        }
+        ended.count
+    }
+}
+
+impl Drop for Entered {
+    #[inline]
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn arm(slot: &Slot) {
+    slot.arm(ticks::monotonic_nanos());
+}

@@ -1,0 +1,250 @@
+//! What the recorder notes of the native stack: await sites, wakes, and how much of that a trace may cost.
+//!
+//! ```text
+//! begin_poll   the wake since the last poll ─► Woke        a waker for the poll: a capturing or the stable one
+//!    clone     within the bounds ─► Site                   past one of them: the stable waker for the next polls
+//! end_poll     sites of which no waker is left ─► Gone
+//! ```
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use super::{Recorder, USABLE};
+use crate::capture::native::capture::NativeCapture;
+use crate::capture::native::registers::Registers;
+use crate::capture::native::sampler::Entered;
+use crate::capture::native::unwind::{self, Cut};
+use crate::capture::native::poll::Host;
+use crate::capture::native::waker::{self, SiteKind};
+use crate::capture::wakes::{MAX_SITES, PendingBits, SiteId, WAKE_FRAMES, Wakes};
+use crate::model::counters::Count;
+use crate::model::stack::{Place, StackWord};
+use crate::model::trace_event::{Captured, TraceEvent};
+
+/// Await sites captured in one poll at most: more wait at once only where hundreds do (`select_all`).
+const SITES_A_POLL: u32 = 16;
+/// Await sites captured in one trace at most.
+const SITES_A_TRACE: u32 = 2_000;
+const _: () = assert!(SITES_A_TRACE <= MAX_SITES, "each has its bit");
+/// So many are captured before their cost is looked at: the first ones fill the caches.
+const SITES_FOR_FREE: u32 = 64;
+/// Captures may take one part in so many of the time that the trace's polls take.
+const PART_OF_CPU: u64 = 20;
+/// Frames of an await site; the outer ones of a deeper stack are missing.
+const SITE_FRAMES: usize = 128;
+/// Polls with the stable waker after the first one past a bound, and what they are multiplied by at each further one:
+/// going back to capturing makes every leaf future register twice.
+const STABLE_POLLS: u32 = 16;
+const STABLE_GROWTH: u32 = 8;
+const MAX_STABLE_POLLS: u32 = 1 << 16;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct NativePart {
+    wakes: Arc<Wakes>,
+    /// Where the poll's own stack begins; 0 between polls.
+    base: usize,
+    polls: u64,
+    sites: u32,
+    /// Sites made in this poll.
+    in_poll: u32,
+    /// A waker of this poll was refused a capture.
+    is_past_bound: bool,
+    /// What the session believes to be held.
+    pending: PendingBits,
+    stable: Stable,
+    /// Raw time: when the poll began, what all polls took, and what captures took of it.
+    entered: u64,
+    running: u64,
+    capturing: u64,
+}
+
+/// The waker of polls in which nothing is captured: the same one for all, so that leaf futures keep it.
+#[derive(Debug)]
+struct Stable {
+    /// It and the waker it was made for.
+    waker: Option<(Waker, Waker)>,
+    polls_left: u32,
+    next_polls: u32,
+}
+
+/// The waker of one poll.
+pub(crate) enum PollWaker {
+    Capturing(Arc<Wakes>),
+    Stable(Waker),
+}
+
+impl NativePart {
+    pub(super) fn new(capture: &NativeCapture, label: u64) -> Self {
+        Self {
+            wakes: capture.take_wakes(label),
+            base: 0,
+            polls: 0,
+            sites: 0,
+            in_poll: 0,
+            is_past_bound: false,
+            pending: PendingBits::default(),
+            stable: Stable { waker: None, polls_left: 0, next_polls: STABLE_POLLS },
+            entered: 0,
+            running: 0,
+            capturing: 0,
+        }
+    }
+
+    /// Whether one more site may be captured at the raw time `now`.
+    fn may_capture(&self, now: u64) -> bool {
+        let running = self.running.saturating_add(now.saturating_sub(self.entered));
+        self.in_poll < SITES_A_POLL
+            && self.sites < SITES_A_TRACE
+            && (self.sites < SITES_FOR_FREE || self.capturing <= running / PART_OF_CPU)
+    }
+
+    fn end_poll(&mut self, now: u64) {
+        self.base = 0;
+        self.running = self.running.saturating_add(now.saturating_sub(self.entered));
+        if std::mem::take(&mut self.is_past_bound) {
+            self.stable.polls_left = self.stable.next_polls;
+            self.stable.next_polls = self.stable.next_polls.saturating_mul(STABLE_GROWTH).min(MAX_STABLE_POLLS);
+        }
+    }
+}
+
+impl Stable {
+    fn waker_for(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Waker {
+        match &self.waker {
+            Some((waker, of)) if of.will_wake(parent) => waker.clone(),
+            _ => {
+                let made = waker::stable::<Host>(wakes.clone(), parent.clone());
+                self.waker = Some((made.clone(), parent.clone()));
+                made
+            }
+        }
+    }
+}
+
+impl Recorder {
+    /// Before `In`: what woke the task.
+    pub(super) fn note_wake(&mut self, now: u64) {
+        let Some(native) = &mut self.native else { return };
+        native.polls += 1;
+        native.entered = now;
+        native.in_poll = 0;
+        let mut stack = [StackWord(0); WAKE_FRAMES];
+        let Some(wake) = native.wakes.begin_poll(native.polls, &mut stack) else { return };
+        let raw = wake.raw.min(now);
+        if let Some(name) = wake.task {
+            self.write(TraceEvent::WokeBy(name), raw);
+        }
+        let words = stack.get(..wake.frames).unwrap_or_default();
+        self.write_stack(|slots| TraceEvent::Woke(Captured { site: wake.site.0, slots }), raw, words);
+    }
+
+    /// The poll's stack begins at `base`; `parent` is the waker that it was given. `None` without native capture.
+    pub(crate) fn begin_native_poll(&mut self, base: usize, parent: &Waker) -> Option<(PollWaker, Option<Entered>)> {
+        let native = self.native.as_mut()?;
+        native.base = base;
+        let sampled = self.shared.core.native.as_ref().and_then(|capture| capture.enter(self.shared.label, base));
+        if native.stable.polls_left == 0 {
+            return Some((PollWaker::Capturing(native.wakes.clone()), sampled));
+        }
+        native.stable.polls_left -= 1;
+        let waker = native.stable.waker_for(&native.wakes, parent);
+        self.shared.core.counters.count(Count::StablePolls);
+        Some((PollWaker::Stable(waker), sampled))
+    }
+
+    /// Before the end of a poll after which the task waits.
+    pub(super) fn note_gone(&mut self, now: u64) {
+        let Some(mut native) = self.native.take() else { return };
+        let NativePart { wakes, pending, sites, .. } = &mut native;
+        wakes.each_gone(pending, *sites, |site| self.write(TraceEvent::Gone(site.0), now));
+        native.end_poll(now);
+        self.native = Some(native);
+    }
+
+    /// A waker was cloned inside of the poll, in the function that `registers` are of: its callers are where the task
+    /// is about to wait.
+    pub(crate) fn capture_site(&mut self, registers: Registers, kind: SiteKind) -> SiteId {
+        if self.starved || self.events_left == 0 {
+            return SiteId::NONE;
+        }
+        let now = self.clock.raw();
+        let Some(native) = &mut self.native else { return SiteId::NONE };
+        if !native.may_capture(now) {
+            native.is_past_bound = true;
+            self.shared.core.counters.count(Count::AwaitSitesBounded);
+            return SiteId::NONE;
+        }
+        let site = SiteId(native.sites);
+        let mut words = [StackWord(0); SITE_FRAMES];
+        let frames = unwind::callers_in_place(registers, Cut::Base(native.base), &mut words);
+        let words = words.get(..frames).unwrap_or_default();
+        let event = |slots| match kind {
+            SiteKind::Leaf => TraceEvent::Site(Captured { site: site.0, slots }),
+            SiteKind::Branch => TraceEvent::BranchSite(Captured { site: site.0, slots }),
+        };
+        if words.is_empty() || !self.write_stack(event, now, words) {
+            return SiteId::NONE;
+        }
+        self.note_captured(site, now)
+    }
+
+    fn note_captured(&mut self, site: SiteId, began: u64) -> SiteId {
+        let now = self.clock.raw();
+        if let Some(native) = &mut self.native {
+            native.pending.insert(site);
+            native.sites += 1;
+            native.in_poll += 1;
+            native.capturing = native.capturing.saturating_add(now.saturating_sub(began));
+        }
+        site
+    }
+
+    /// Writes `event`, of a stack that takes so many slots, and the stack; false when there is no room.
+    fn write_stack(&mut self, event: impl FnOnce(u32) -> TraceEvent, raw: u64, words: &[StackWord]) -> bool {
+        let slots = words.len().div_ceil(2);
+        if USABLE.saturating_sub(self.next) <= slots && !self.next_chunk() {
+            return false;
+        }
+        let Ok(count) = u32::try_from(slots) else { return false };
+        let header = [event(count).to_word(), raw];
+        let pairs = words.chunks(2).map(|pair| [word_at(pair, 0), word_at(pair, 1)]);
+        self.chunk.write_all(self.next, std::iter::once(header).chain(pairs));
+        self.next += 1 + slots;
+        self.events_left = self.events_left.saturating_sub(count + 1);
+        true
+    }
+
+    /// So many samples were taken in the poll that is about to end.
+    pub(crate) fn note_samples(&mut self, count: u32) {
+        self.record(TraceEvent::Sampled(count));
+    }
+
+    /// What wakers of this trace share; `None` without native capture.
+    pub(crate) fn wakes(&self) -> Option<Arc<Wakes>> {
+        self.native.as_ref().map(|native| native.wakes.clone())
+    }
+
+    /// How far from the poll's base a function is whose stack pointer is `pointer`.
+    #[inline]
+    pub(super) fn place_of(&self, pointer: usize) -> Option<Place> {
+        let base = self.native.as_ref()?.base;
+        (base != 0).then(|| Place::of_local(base, pointer))
+    }
+
+    /// The trace is over for its recorder.
+    pub(super) fn release_native(&mut self) {
+        let Some(native) = self.native.take() else { return };
+        let core = &self.shared.core;
+        core.counters.add(Count::AwaitSites, native.sites.into());
+        if let Some(capture) = &core.native {
+            // The stable waker holds the wakes too.
+            drop(native.stable);
+            capture.give_back_wakes(native.wakes);
+        }
+    }
+}
+
+fn word_at(pair: &[StackWord], at: usize) -> u64 {
+    pair.get(at).map_or(0, |word| word.0)
+}

@@ -1,0 +1,258 @@
+//! Stacks as a reader sees them: named, folded, with frames by hand in their places.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::Naming;
+use crate::model::fold::native::{NativeLog, RunKey, merge};
+use crate::model::frame::{FrameId, NamedFrame, Source};
+use crate::model::native::StackKind;
+use crate::model::stack::{Framed, Place, StackWord};
+use crate::model::stack_table::{SetId, StackId};
+use crate::symbols::answer::answered_by;
+use crate::symbols::fold::{Step, keep};
+use crate::symbols::symbol::{Class, Symbol};
+
+/// One frame of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Element {
+    pub(super) frame: FrameId,
+    place: Place,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Own,
+    Library,
+    ByHand,
+}
+
+type Path = Rc<[Element]>;
+
+/// Paths by stack, each made once.
+pub(super) struct Paths<'a, 'n> {
+    log: &'a NativeLog,
+    naming: Naming<'n>,
+    sites: HashMap<StackId, Path>,
+    sets: HashMap<SetId, Path>,
+    answers: HashMap<StackId, Option<FrameId>>,
+    samples: HashMap<Vec<StackWord>, Path>,
+}
+
+/// A frame on its way: by hand, or a function at an address.
+enum Found {
+    ByHand(FrameId, Place),
+    Function(Symbol, Place),
+}
+
+impl<'a, 'n> Paths<'a, 'n> {
+    pub(super) fn new(log: &'a NativeLog, naming: Naming<'n>) -> Self {
+        Self {
+            log,
+            naming,
+            sites: HashMap::new(),
+            sets: HashMap::new(),
+            answers: HashMap::new(),
+            samples: HashMap::new(),
+        }
+    }
+
+    /// Of an await site.
+    pub(super) fn of_site(&mut self, site: StackId) -> Path {
+        if let Some(path) = self.sites.get(&site) {
+            return path.clone();
+        }
+        let path = self.path(self.log.stacks.frames(site), StackKind::Await);
+        self.sites.insert(site, path.clone());
+        path
+    }
+
+    /// What several await sites have in common, from the root on.
+    pub(super) fn of_set(&mut self, set: SetId) -> Path {
+        if let Some(path) = self.sets.get(&set) {
+            return path.clone();
+        }
+        let sites: Vec<Path> = self.log.stacks.stacks_of(set).iter().map(|site| self.of_site(*site)).collect();
+        let path = common_prefix(&sites);
+        self.sets.insert(set, path.clone());
+        path
+    }
+
+    /// Of a part of a poll without samples, inside the frames `by_hand`: what the site that it resumed from and those
+    /// that it suspended at have in common, down to the deepest function of the user's. Where one of the two is not
+    /// known, the outermost function of the user's: it is there for the whole poll.
+    pub(super) fn of_run(&mut self, key: RunKey, by_hand: &[StackWord]) -> Vec<FrameId> {
+        let resumed = key.resumed.map(|site| self.of_site(site));
+        let suspended = key.suspended.map(|set| self.of_set(set));
+        let common = match (resumed, suspended) {
+            (Some(one), Some(other)) => down_to_last(&common_prefix(&[one, other]), self.naming.is_raw),
+            (Some(only), None) | (None, Some(only)) => down_to_first_own(&only),
+            (None, None) => Vec::new(),
+        };
+        within(&common, by_hand)
+    }
+
+    /// Of a CPU sample inside the frames `by_hand`.
+    pub(super) fn of_sample(&mut self, frames: &[StackWord], by_hand: &[StackWord]) -> Vec<FrameId> {
+        let merged = merge(frames.iter().rev().copied(), by_hand.iter().copied());
+        let path = match self.samples.get(&merged) {
+            Some(path) => path.clone(),
+            None => {
+                let path = self.path(&merged, StackKind::Cpu);
+                self.samples.insert(merged, path.clone());
+                path
+            }
+        };
+        path.iter().map(|element| element.frame).collect()
+    }
+
+    /// `CALL <who>`, where it is known who woke the task.
+    pub(super) fn answer(&mut self, task: Option<FrameId>, waker: Option<StackId>) -> Option<FrameId> {
+        if let Some(task) = task {
+            let name = (self.naming.by_hand)(task).name;
+            return Some(self.call_frame(&name));
+        }
+        let waker = waker?;
+        if let Some(known) = self.answers.get(&waker) {
+            return *known;
+        }
+        let symbols = self.functions(self.log.stacks.frames(waker));
+        let answer = answered_by(&symbols).map(|name| self.call_frame(&name));
+        self.answers.insert(waker, answer);
+        answer
+    }
+
+    fn call_frame(&mut self, name: &str) -> FrameId {
+        (self.naming.frame)(format!("CALL {name}").into())
+    }
+
+    fn functions(&mut self, frames: &[StackWord]) -> Vec<Symbol> {
+        let mut functions = Vec::new();
+        for word in frames {
+            if let Framed::Native(address) = word.framed() {
+                functions.extend((self.naming.symbols)(address).iter().cloned());
+            }
+        }
+        functions
+    }
+
+    fn path(&mut self, frames: &[StackWord], kind: StackKind) -> Path {
+        let mut found = self.found(frames);
+        self.move_spans(&mut found);
+        let steps: Vec<Step<'_>> = found.iter().map(Found::step).collect();
+        let kept = keep(&steps, kind, self.naming.is_raw);
+        found.iter().zip(kept).filter(|(_, kept)| *kept).map(|(found, _)| self.element(found)).collect()
+    }
+
+    fn found(&mut self, frames: &[StackWord]) -> Vec<Found> {
+        let mut found = Vec::new();
+        for word in frames {
+            match word.framed() {
+                Framed::ByHand(frame) => found.push(Found::ByHand(frame, word.place())),
+                Framed::Native(address) => {
+                    let symbols = (self.naming.symbols)(address);
+                    found.extend(symbols.iter().map(|symbol| Found::Function(symbol.clone(), word.place())));
+                }
+            }
+        }
+        found
+    }
+
+    /// A span is entered deep inside of a subscriber, so its place says little: it stands before the function that it is
+    /// named after, where there is one further out.
+    fn move_spans(&self, found: &mut Vec<Found>) {
+        let mut from = 0;
+        for at in 0..found.len() {
+            let Some(Found::ByHand(frame, _)) = found.get(at) else { continue };
+            let named = (self.naming.by_hand)(*frame);
+            let candidates = found.get(from..at).unwrap_or_default();
+            let to = named.source.and_then(|_| candidates.iter().position(|found| found.is_function(&named.name)));
+            let to = to.map_or(at, |offset| from + offset);
+            let span = found.remove(at);
+            found.insert(to, span);
+            from = to + 1;
+        }
+    }
+
+    fn element(&mut self, found: &Found) -> Element {
+        match found {
+            Found::ByHand(frame, place) => Element { frame: *frame, place: *place, kind: Kind::ByHand },
+            Found::Function(symbol, place) => {
+                let kind = if symbol.class == Class::Own { Kind::Own } else { Kind::Library };
+                Element { frame: (self.naming.frame)(named(symbol)), place: *place, kind }
+            }
+        }
+    }
+}
+
+impl Found {
+    fn step(&self) -> Step<'_> {
+        match self {
+            Self::ByHand(..) => Step::Explicit,
+            Self::Function(symbol, _) => Step::Native(symbol),
+        }
+    }
+
+    /// Whether it is the function `name`, in whatever module.
+    fn is_function(&self, name: &str) -> bool {
+        let Self::Function(symbol, _) = self else { return false };
+        symbol.class == Class::Own && symbol.name.rsplit("::").next() == Some(name)
+    }
+}
+
+fn named(symbol: &Symbol) -> NamedFrame {
+    // Without its line: of all the lines that ran there is one frame.
+    let source = symbol.file.as_ref().filter(|file| !file.is_empty());
+    NamedFrame { name: symbol.name.clone(), source: source.map(|file| Source { file: Arc::clone(file), line: 0 }) }
+}
+
+fn common_prefix(paths: &[Path]) -> Path {
+    let Some((first, others)) = paths.split_first() else { return Rc::default() };
+    let length = others.iter().fold(first.len(), |length, other| {
+        first.iter().zip(other.iter()).take(length).take_while(|(one, other)| one.frame == other.frame).count()
+    });
+    first.iter().take(length).copied().collect()
+}
+
+/// Without the library functions at its end: they are where the task waits, not what runs.
+fn down_to_last(path: &[Element], is_raw: bool) -> Vec<Element> {
+    let end = path.iter().rposition(|element| is_raw || element.kind != Kind::Library).map_or(0, |at| at + 1);
+    path.iter().take(end).copied().collect()
+}
+
+fn down_to_first_own(path: &[Element]) -> Vec<Element> {
+    let end = path.iter().position(|element| element.kind == Kind::Own).map_or(0, |at| at + 1);
+    path.iter().take(end).copied().collect()
+}
+
+/// As much of `path` as is sure when exactly the frames `by_hand` are open, and these.
+fn within(path: &[Element], by_hand: &[StackWord]) -> Vec<FrameId> {
+    let mut frames = Vec::new();
+    let mut open = by_hand.iter().filter_map(|word| Some((by_hand_frame(*word)?, word.place()))).peekable();
+    for element in path {
+        let next = open.peek().copied();
+        match element.kind {
+            Kind::ByHand if next.is_none_or(|(frame, _)| frame != element.frame) => break,
+            Kind::ByHand => drop(open.next()),
+            // It was opened further out than this function, and after the path was seen.
+            _ if next.is_some_and(|(_, place)| place < element.place && !is_in(path, next)) => break,
+            _ => {}
+        }
+        frames.push(element.frame);
+    }
+    frames.extend(open.map(|(frame, _)| frame));
+    frames
+}
+
+fn is_in(path: &[Element], frame: Option<(FrameId, Place)>) -> bool {
+    path.iter().any(|element| element.kind == Kind::ByHand && Some(element.frame) == frame.map(|(frame, _)| frame))
+}
+
+fn by_hand_frame(word: StackWord) -> Option<FrameId> {
+    match word.framed() {
+        Framed::ByHand(frame) => Some(frame),
+        Framed::Native(_) => None,
+    }
+}

@@ -79,7 +79,8 @@ fn import_errors(store: &Store, path: &Path, mut file: impl BufRead) -> Result<(
         }
         match lines::from_line(&line, retention::now_us()) {
             Ok(error) => store.put_errors(&[error])?,
-            Err(why) => drop(first_refusal.get_or_insert_with(|| format!("line {number}: {why}"))),
+            Err(why) if first_refusal.is_none() => first_refusal = Some(format!("line {number}: {why}")),
+            Err(_) => {}
         }
     }
     match first_refusal {

@@ -65,8 +65,8 @@ pub use agent::{Collector, FlameOn, FlameOnGuard, ShutdownReport, StartError};
 pub use capture::call::{CallNamed, call_named};
 pub use capture::current::{current_trace_id, set_identifier};
 pub use capture::frame::{FrameExt, FrameGuard, InFrame, in_frame};
-pub use capture::task::{Branch, NamedTask};
 pub use capture::scope::{Scope, Stopper, Traced};
+pub use capture::task::{Branch, NamedTask};
 pub use config::{Config, ConfigBuilder, Reloaded};
 #[cfg(feature = "anyhow")]
 pub use errors::api::capture_anyhow;
@@ -157,11 +157,11 @@ pub mod __fork {
     pub use crate::capture::native::fork::testing::{fork_and_check, is_off, watch};
 }
 
-/// Not public: what `tests/sampler.rs` and `tests/sampler_torture.rs` need.
+/// Not public: what `tests/sampler….rs` need.
 #[cfg(all(native_capture, feature = "testing"))]
 #[doc(hidden)]
 pub mod __sampler {
-    pub use crate::capture::native::sampler::testing::{Counts, Probe, Sample, host};
+    pub use crate::capture::native::sampler::testing::{Counts, Probe, Sample, cost, host};
 }
 
 /// Opens a frame until the end of the enclosing block.

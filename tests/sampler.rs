@@ -1,6 +1,7 @@
 //! The sampler by itself: real timers, real signals. A binary of its own, since all of it is the whole process's.
 #![cfg(all(native_capture, feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]
 
 use std::hint::black_box;
 use std::sync::RwLock;
@@ -57,33 +58,34 @@ function!(ten);
 
 #[test]
 fn a_split_of_processor_time_comes_out_within_three_points() {
-    let _alone = alone();
-    let probe = start();
-    let work: [fn(Duration) -> u64; 3] = [seventy, twenty, ten];
-    let mut used = [Duration::ZERO; 3];
-    let mut samples: Vec<Sample> = Vec::new();
-    // 2 s of the thread's time, in rounds of 25 ms.
-    for _ in 0..80 {
-        probe.poll(1, || {
-            for ((function, amount), used) in work.iter().zip([17_500, 5_000, 2_500]).zip(&mut used) {
-                let begin = thread_cpu();
-                black_box(function(Duration::from_micros(amount)));
-                *used += thread_cpu() - begin;
-            }
-        });
-        samples.extend(probe.drain());
-    }
-    let code = work.map(|function| code_of(function as *const ()));
-    let hits =
-        code.map(|code| samples.iter().filter(|sample| sample.frames.iter().any(|at| code.contains(at))).count());
-    let (all_used, all_hits) = (used.iter().sum::<Duration>(), hits.iter().sum::<usize>());
-    println!("{} samples for {all_used:?}: {hits:?} of {used:?}; {:?}", samples.len(), Counts::now());
-    assert!(all_hits * 100 >= samples.len() * 97, "{all_hits} of {} samples are in the three", samples.len());
-    assert!(all_hits > 400, "2 s at 1 kHz gave {all_hits} samples");
-    for (hits, used) in hits.iter().zip(used) {
-        let (found, expected) = (*hits as f64 / all_hits as f64, used.as_secs_f64() / all_used.as_secs_f64());
-        assert!((found - expected).abs() < 0.03, "{found:.3} for {expected:.3}");
-    }
+    alone(|| {
+        let probe = start();
+        let work: [fn(Duration) -> u64; 3] = [seventy, twenty, ten];
+        let mut used = [Duration::ZERO; 3];
+        let mut samples: Vec<Sample> = Vec::new();
+        // 2 s of the thread's time, in rounds of 25 ms.
+        for _ in 0..80 {
+            probe.poll(1, || {
+                for ((function, amount), used) in work.iter().zip([17_500, 5_000, 2_500]).zip(&mut used) {
+                    let begin = thread_cpu();
+                    black_box(function(Duration::from_micros(amount)));
+                    *used += thread_cpu() - begin;
+                }
+            });
+            samples.extend(probe.drain());
+        }
+        let code = work.map(|function| code_of(function as *const ()));
+        let hits =
+            code.map(|code| samples.iter().filter(|sample| sample.frames.iter().any(|at| code.contains(at))).count());
+        let (all_used, all_hits) = (used.iter().sum::<Duration>(), hits.iter().sum::<usize>());
+        println!("{} samples for {all_used:?}: {hits:?} of {used:?}; {:?}", samples.len(), Counts::now());
+        assert!(all_hits * 100 >= samples.len() * 97, "{all_hits} of {} samples are in the three", samples.len());
+        assert!(all_hits > 400, "2 s at 1 kHz gave {all_hits} samples");
+        for (hits, used) in hits.iter().zip(used) {
+            let (found, expected) = (*hits as f64 / all_hits as f64, used.as_secs_f64() / all_used.as_secs_f64());
+            assert!((found - expected).abs() < 0.03, "{found:.3} for {expected:.3}");
+        }
+    });
 }
 
 #[inline(never)]
@@ -100,373 +102,392 @@ fn recursive(depth: u32) -> u64 {
 
 #[test]
 fn every_stack_ends_at_the_poll_and_nothing_of_its_callers_is_in_it() {
-    let _alone = alone();
-    let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
-    while samples.len() < 300 && begin.elapsed() < LIMIT {
-        beyond_the_cut(&probe, &mut samples);
-    }
-    let (beyond, recursive) = (code_of(beyond_the_cut as *const ()), code_of(recursive as *const ()));
-    let whole = samples.iter().filter(|sample| sample.reaches_the_poll()).count();
-    assert!(whole * 100 >= samples.len() * 99, "{whole} of {} reach the poll", samples.len());
-    for sample in &samples {
-        let callers = sample.frames.get(1..).unwrap_or(&[]);
-        assert!(!callers.iter().any(|at| beyond.contains(at)), "{sample:x?}");
-        assert!(sample.places.is_sorted_by(|inner, outer| inner >= outer), "{sample:x?}");
-        assert!(!sample.is_foreign_stack && !sample.is_truncated && sample.label == 7, "{sample:x?}");
-    }
-    assert!(samples.iter().any(|sample| sample.frames.iter().filter(|at| recursive.contains(at)).count() > 10));
+    alone(|| {
+        let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
+        while samples.len() < 300 && begin.elapsed() < LIMIT {
+            beyond_the_cut(&probe, &mut samples);
+        }
+        let (beyond, recursive) = (code_of(beyond_the_cut as *const ()), code_of(recursive as *const ()));
+        let whole = samples.iter().filter(|sample| sample.reaches_the_poll()).count();
+        assert!(whole * 100 >= samples.len() * 99, "{whole} of {} reach the poll", samples.len());
+        for sample in &samples {
+            let callers = sample.frames.get(1..).unwrap_or(&[]);
+            assert!(!callers.iter().any(|at| beyond.contains(at)), "{sample:x?}");
+            assert!(sample.places.is_sorted_by(|inner, outer| inner >= outer), "{sample:x?}");
+            assert!(!sample.is_foreign_stack && !sample.is_truncated && sample.label == 7, "{sample:x?}");
+        }
+        assert!(samples.iter().any(|sample| sample.frames.iter().filter(|at| recursive.contains(at)).count() > 10));
+    });
 }
 
 #[test]
 fn polls_nest_and_each_sample_belongs_to_the_innermost() {
-    let _alone = alone();
-    let (probe, begin) = (start(), Instant::now());
-    let (mut inside, mut outside) = (0, 0);
-    while (inside < 50 || outside < 50) && begin.elapsed() < LIMIT {
-        let (inner, outer) = probe.poll(1, || {
-            burn(Duration::from_millis(1));
-            let (_, inner) = probe.poll(2, || burn(Duration::from_millis(1)));
-            burn(Duration::from_millis(1));
-            inner
-        });
-        (inside, outside) = (inside + inner, outside + outer);
-        let labels: Vec<u64> = probe.drain().iter().map(|sample| sample.label).collect();
-        let of = |label| labels.iter().filter(|own| **own == label).count() as u32;
-        assert_eq!((of(2), of(1), labels.len() as u32), (inner, outer, inner + outer));
-    }
-    assert!(inside >= 50 && outside >= 50, "{inside} {outside}");
+    alone(|| {
+        let (probe, begin) = (start(), Instant::now());
+        let (mut inside, mut outside) = (0, 0);
+        while (inside < 50 || outside < 50) && begin.elapsed() < LIMIT {
+            let (inner, outer) = probe.poll(1, || {
+                burn(Duration::from_millis(1));
+                let (_, inner) = probe.poll(2, || burn(Duration::from_millis(1)));
+                burn(Duration::from_millis(1));
+                inner
+            });
+            (inside, outside) = (inside + inner, outside + outer);
+            let labels: Vec<u64> = probe.drain().iter().map(|sample| sample.label).collect();
+            let of = |label| labels.iter().filter(|own| **own == label).count() as u32;
+            assert_eq!((of(2), of(1), labels.len() as u32), (inner, outer, inner + outer));
+        }
+        assert!(inside >= 50 && outside >= 50, "{inside} {outside}");
+    });
 }
 
 #[test]
 fn a_drain_after_the_end_of_a_poll_has_all_of_its_samples() {
-    let _alone = alone();
-    let probe = start();
-    let mut drained = 0;
-    let counted = poll_until(&probe, 3, |taken| {
-        drained += probe.discard();
-        assert_eq!(drained as u32, taken);
-        taken > 100
+    alone(|| {
+        let probe = start();
+        let mut drained = 0;
+        let counted = poll_until(&probe, 3, |taken| {
+            drained += probe.discard();
+            assert_eq!(drained as u32, taken);
+            taken > 100
+        });
+        assert!(counted > 100);
     });
-    assert!(counted > 100);
 }
 
 #[test]
 fn two_agents_get_their_own_samples_whoever_drains_first() {
-    let _alone = alone();
-    let (first, second) = (start(), start());
-    let (mut of_first, mut of_second) = (0, 0);
-    let drain = |probe: &Probe, label| probe.drain().iter().filter(|sample| sample.label == label).count() as u32;
-    let (mut drained_first, mut drained_second) = (0, 0);
-    for round in 0..6 {
-        of_first += poll_until(&first, 1, |taken| taken >= 10);
-        of_second += poll_until(&second, 2, |taken| taken >= 10);
-        if round % 2 == 0 {
-            drained_first += drain(&first, 1);
-        } else {
-            drained_second += drain(&second, 2);
+    alone(|| {
+        let (first, second) = (start(), start());
+        let (mut of_first, mut of_second) = (0, 0);
+        let drain = |probe: &Probe, label| probe.drain().iter().filter(|sample| sample.label == label).count() as u32;
+        let (mut drained_first, mut drained_second) = (0, 0);
+        for round in 0..6 {
+            of_first += poll_until(&first, 1, |taken| taken >= 10);
+            of_second += poll_until(&second, 2, |taken| taken >= 10);
+            if round % 2 == 0 {
+                drained_first += drain(&first, 1);
+            } else {
+                drained_second += drain(&second, 2);
+            }
         }
-    }
-    drained_first += drain(&first, 1);
-    drop(first);
-    of_second += poll_until(&second, 2, |taken| taken >= 10);
-    drained_second += drain(&second, 2);
-    assert_eq!((drained_first, drained_second), (of_first, of_second));
+        drained_first += drain(&first, 1);
+        drop(first);
+        of_second += poll_until(&second, 2, |taken| taken >= 10);
+        drained_second += drain(&second, 2);
+        assert_eq!((drained_first, drained_second), (of_first, of_second));
+    });
 }
 
 #[test]
 fn outside_of_polls_the_timer_rests() {
-    let _alone = alone();
-    let probe = start();
-    in_thread(|| {
-        assert!(poll_until(&probe, 1, |taken| taken >= 10) >= 10);
-        let before = Counts::now();
-        burn(Duration::from_millis(200));
-        let counts = Counts::now().since(before);
-        assert!(counts.idle_ticks <= 1 && counts.taken == 0, "{counts:?}");
-        assert!(poll_until(&probe, 1, |taken| taken >= 10) >= 10, "the next poll arms it again");
+    alone(|| {
+        let probe = start();
+        in_thread(|| {
+            assert!(poll_until(&probe, 1, |taken| taken >= 10) >= 10);
+            let before = Counts::now();
+            burn(Duration::from_millis(200));
+            let counts = Counts::now().since(before);
+            assert!(counts.idle_ticks <= 1 && counts.taken == 0, "{counts:?}");
+            assert!(poll_until(&probe, 1, |taken| taken >= 10) >= 10, "the next poll arms it again");
+        });
     });
 }
 
 #[test]
 fn threads_that_end_leave_neither_timers_nor_slots() {
-    let _alone = alone();
-    let Some(before) = timers() else { return println!("the kernel lists no timers here") };
-    let probe = start();
-    for _ in 0..50 {
-        std::thread::scope(|scope| {
-            let poll = || probe.poll(1, || burn(Duration::from_millis(1)));
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(poll)).collect();
-            // The scope itself waits for the closures, and not for what comes after them.
-            threads.into_iter().for_each(|thread| drop(thread.join().unwrap()));
+    alone(|| {
+        let Some(before) = timers() else { return println!("the kernel lists no timers here") };
+        let probe = start();
+        for _ in 0..50 {
+            std::thread::scope(|scope| {
+                let poll = || probe.poll(1, || burn(Duration::from_millis(1)));
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(poll)).collect();
+                // The scope itself waits for the closures, and not for what comes after them.
+                threads.into_iter().for_each(|thread| assert_ne!(thread.join().unwrap().0, 0));
+            });
+            probe.discard();
+        }
+        in_thread(|| {
+            probe.poll(1, || assert!(timers().unwrap() > before, "a thread in a poll has one"));
         });
-        probe.discard();
-    }
-    in_thread(|| {
-        probe.poll(1, || assert!(timers().unwrap() > before, "a thread in a poll has one"));
+        assert_eq!(timers(), Some(before));
+        assert!(Counts::now().slots <= 8 && Counts::now().slots_in_use == 0, "{:?}", Counts::now());
     });
-    assert_eq!(timers(), Some(before));
-    assert!(Counts::now().slots <= 8 && Counts::now().slots_in_use == 0, "{:?}", Counts::now());
 }
 
 #[test]
 fn the_last_agent_takes_timers_and_handler_away_and_the_next_one_starts_anew() {
-    let _alone = alone();
-    for signal in [CpuSignal::Urg, CpuSignal::Prof, CpuSignal::Usr1] {
-        let number = match signal {
-            CpuSignal::Urg => SIGURG,
-            CpuSignal::Prof => SIGPROF,
-            _ => 10,
-        };
-        let (handler, count) = (host::Disposition::of(number).handler(), timers());
-        // Its thread goes on, as a runtime's does.
-        let (to_thread, polls) = std::sync::mpsc::channel::<std::sync::Arc<Probe>>();
-        let (to_test, done) = std::sync::mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            for probe in polls {
-                let taken = poll_until(&probe, 1, |taken| taken >= 20);
-                let_the_timer_rest(&probe);
+    alone(|| {
+        for signal in [CpuSignal::Urg, CpuSignal::Prof, CpuSignal::Usr1] {
+            let number = match signal {
+                CpuSignal::Urg => SIGURG,
+                CpuSignal::Prof => SIGPROF,
+                _ => 10,
+            };
+            let (handler, count) = (host::Disposition::of(number).handler(), timers());
+            // Its thread goes on, as a runtime's does.
+            let (to_thread, polls) = std::sync::mpsc::channel::<std::sync::Arc<Probe>>();
+            let (to_test, done) = std::sync::mpsc::channel();
+            let thread = std::thread::spawn(move || {
+                for probe in polls {
+                    let taken = poll_until(&probe, 1, |taken| taken >= 20);
+                    let_the_timer_rest(&probe);
+                    drop(probe);
+                    to_test.send(taken).unwrap();
+                }
+            });
+            for _ in 0..3 {
+                let probe = std::sync::Arc::new(start_on(signal));
+                assert_ne!(host::Disposition::of(number).handler(), handler);
+                to_thread.send(probe.clone()).unwrap();
+                assert!(done.recv().unwrap() >= 20, "{:?}", Counts::now());
                 drop(probe);
-                to_test.send(taken).unwrap();
+                assert_eq!((host::Disposition::of(number).handler(), timers()), (handler, count), "{signal:?}");
             }
-        });
-        for _ in 0..3 {
-            let probe = std::sync::Arc::new(start_on(signal));
-            assert_ne!(host::Disposition::of(number).handler(), handler);
-            to_thread.send(probe.clone()).unwrap();
-            assert!(done.recv().unwrap() >= 20, "{:?}", Counts::now());
-            drop(probe);
-            assert_eq!((host::Disposition::of(number).handler(), timers()), (handler, count), "{signal:?}");
+            drop(to_thread);
+            thread.join().unwrap();
         }
-        drop(to_thread);
-        thread.join().unwrap();
-    }
+    });
 }
 
 #[test]
 fn a_handler_from_before_gets_all_that_is_not_ours() {
-    let _alone = alone();
-    let before_all = install_foreign(SIGURG, Manners::Eats);
-    let probe = start();
-    let (calls, counts, mut sent) = (foreign_calls(), Counts::now(), 0);
-    let taken = poll_until(&probe, 1, |taken| {
+    alone(|| {
+        let before_all = install_foreign(SIGURG, Manners::Eats);
+        let probe = start();
+        let (calls, counts, mut sent) = (foreign_calls(), Counts::now(), 0);
+        let taken = poll_until(&probe, 1, |taken| {
+            raise(SIGURG);
+            sent += 1;
+            taken >= 20
+        });
+        let counts = Counts::now().since(counts);
+        assert!(taken >= 20);
+        assert_eq!((counts.chained, foreign_calls() - calls), (sent, sent));
+        let_the_timer_rest(&probe);
+        drop(probe);
         raise(SIGURG);
-        sent += 1;
-        taken >= 20
+        assert_eq!(foreign_calls() - calls, sent + 1, "it is back in its place");
+        before_all.restore();
     });
-    let counts = Counts::now().since(counts);
-    assert!(taken >= 20);
-    assert_eq!((counts.chained, foreign_calls() - calls), (sent, sent));
-    let_the_timer_rest(&probe);
-    drop(probe);
-    raise(SIGURG);
-    assert_eq!(foreign_calls() - calls, sent + 1, "it is back in its place");
-    before_all.restore();
 }
 
 #[test]
 fn a_handler_on_top_that_chains_takes_nothing_and_survives_restarts() {
-    let _alone = alone();
-    let before_all = host::Disposition::of(SIGURG);
-    let probe = start();
-    install_foreign(SIGURG, Manners::Chains);
-    assert!(poll_until(&probe, 1, |taken| taken >= 20) >= 20);
-    drop(probe);
-    // Ours goes on top of theirs, which goes on calling our first one: not in a circle.
-    for _ in 0..3 {
+    alone(|| {
+        let before_all = host::Disposition::of(SIGURG);
         let probe = start();
-        let calls = foreign_calls();
-        raise(SIGURG);
-        assert_eq!(foreign_calls(), calls + 1);
+        install_foreign(SIGURG, Manners::Chains);
         assert!(poll_until(&probe, 1, |taken| taken >= 20) >= 20);
-    }
-    before_all.restore();
+        drop(probe);
+        // Ours goes on top of theirs, which goes on calling our first one: not in a circle.
+        for _ in 0..3 {
+            let probe = start();
+            let calls = foreign_calls();
+            raise(SIGURG);
+            assert_eq!(foreign_calls(), calls + 1);
+            assert!(poll_until(&probe, 1, |taken| taken >= 20) >= 20);
+        }
+        before_all.restore();
+    });
 }
 
 #[test]
 fn a_handler_on_top_that_eats_ticks_is_reported_and_nothing_is_stuck_when_it_goes() {
-    let _alone = alone();
-    let probe = start();
-    assert!(poll_until(&probe, 1, |taken| taken >= 5) >= 5);
-    let ours = install_foreign(SIGURG, Manners::Eats);
-    let (calls, before) = (foreign_calls(), Counts::now());
-    poll_until(&probe, 1, |_| {
-        probe.discard();
-        Counts::now().is_handler_replaced && Counts::now().since(before).lost_ticks > 0
+    alone(|| {
+        let probe = start();
+        assert!(poll_until(&probe, 1, |taken| taken >= 5) >= 5);
+        let ours = install_foreign(SIGURG, Manners::Eats);
+        let (calls, before) = (foreign_calls(), Counts::now());
+        poll_until(&probe, 1, |_| {
+            probe.discard();
+            Counts::now().is_handler_replaced && Counts::now().since(before).lost_ticks > 0
+        });
+        let counts = Counts::now().since(before);
+        assert!(counts.is_handler_replaced && counts.lost_ticks > 0 && foreign_calls() > calls, "{counts:?}");
+        ours.restore();
+        let taken = poll_until(&probe, 1, |taken| {
+            probe.discard();
+            taken >= 20 && !Counts::now().is_handler_replaced
+        });
+        assert!(taken >= 20 && !Counts::now().is_handler_replaced);
     });
-    let counts = Counts::now().since(before);
-    assert!(counts.is_handler_replaced && counts.lost_ticks > 0 && foreign_calls() > calls, "{counts:?}");
-    ours.restore();
-    let taken = poll_until(&probe, 1, |taken| {
-        probe.discard();
-        taken >= 20 && !Counts::now().is_handler_replaced
-    });
-    assert!(taken >= 20 && !Counts::now().is_handler_replaced);
 }
 
 #[test]
 fn a_default_action_that_would_kill_is_not_triggered() {
-    let _alone = alone();
-    let before_all = host::Disposition::of(SIGPROF);
-    let probe = start_on(CpuSignal::Prof);
-    in_thread(|| {
-        assert!(poll_until(&probe, 1, |taken| taken >= 5) >= 5);
-        let_the_timer_rest(&probe);
-        reset(SIGPROF);
-        let before = Counts::now();
-        probe.poll(1, || burn(Duration::from_millis(50)));
-        let counts = Counts::now().since(before);
-        assert!(counts.withheld > 0 && counts.taken == 0, "{counts:?}");
+    alone(|| {
+        let before_all = host::Disposition::of(SIGPROF);
+        let probe = start_on(CpuSignal::Prof);
+        in_thread(|| {
+            assert!(poll_until(&probe, 1, |taken| taken >= 5) >= 5);
+            let_the_timer_rest(&probe);
+            reset(SIGPROF);
+            let before = Counts::now();
+            probe.poll(1, || burn(Duration::from_millis(50)));
+            let counts = Counts::now().since(before);
+            assert!(counts.withheld > 0 && counts.taken == 0, "{counts:?}");
+        });
+        drop(probe);
+        before_all.restore();
     });
-    drop(probe);
-    before_all.restore();
 }
 
 #[test]
 fn a_thread_that_blocks_the_signal_has_no_samples_and_is_counted() {
-    let _alone = alone();
-    let probe = start();
-    in_thread(|| {
-        block(SIGURG, true);
-        let before = Counts::now();
-        poll_until(&probe, 1, |_| {
-            probe.discard();
-            Counts::now().since(before).lost_ticks > 0
+    alone(|| {
+        let probe = start();
+        in_thread(|| {
+            block(SIGURG, true);
+            let before = Counts::now();
+            poll_until(&probe, 1, |_| {
+                probe.discard();
+                Counts::now().since(before).lost_ticks > 0
+            });
+            let counts = Counts::now().since(before);
+            assert!(counts.threads_blocking == 1 && counts.taken == 0 && counts.lost_ticks > 0, "{counts:?}");
+            block(SIGURG, false);
+            assert!(poll_until(&probe, 1, |taken| taken >= 10) >= 10);
         });
-        let counts = Counts::now().since(before);
-        assert!(counts.threads_blocking == 1 && counts.taken == 0 && counts.lost_ticks > 0, "{counts:?}");
-        block(SIGURG, false);
-        assert!(poll_until(&probe, 1, |taken| taken >= 10) >= 10);
     });
 }
 
 #[test]
 fn past_the_limit_threads_run_without_samples_until_another_ends() {
-    let _alone = alone();
-    let probe = Probe::start(HZ, CpuSignal::Urg, 1).unwrap();
-    let before = Counts::now();
-    let (is_over, is_refused) = (AtomicBool::new(false), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            probe.poll(1, || {
-                while !is_refused.load(Ordering::Relaxed) {
-                    std::thread::yield_now();
-                }
+    alone(|| {
+        let probe = Probe::start(HZ, CpuSignal::Urg, 1).unwrap();
+        let before = Counts::now();
+        let (is_over, is_refused) = (AtomicBool::new(false), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                probe.poll(1, || {
+                    while !is_refused.load(Ordering::Relaxed) {
+                        std::thread::yield_now();
+                    }
+                });
+                is_over.store(true, Ordering::Relaxed);
             });
-            is_over.store(true, Ordering::Relaxed);
+            while Counts::now().slots_in_use == 0 {
+                std::thread::yield_now();
+            }
+            scope.spawn(|| {
+                let (_, taken) = probe.poll(2, || burn(Duration::from_millis(50)));
+                probe.poll(2, || burn(Duration::from_millis(50)));
+                assert_eq!((taken, Counts::now().since(before).threads_refused), (0, 1));
+                is_refused.store(true, Ordering::Relaxed);
+                assert!(poll_until(&probe, 2, |taken| taken >= 10) >= 10, "it got the other's place");
+            });
         });
-        while Counts::now().slots_in_use == 0 {
-            std::thread::yield_now();
-        }
-        scope.spawn(|| {
-            let (_, taken) = probe.poll(2, || burn(Duration::from_millis(50)));
-            probe.poll(2, || burn(Duration::from_millis(50)));
-            assert_eq!((taken, Counts::now().since(before).threads_refused), (0, 1));
-            is_refused.store(true, Ordering::Relaxed);
-            assert!(poll_until(&probe, 2, |taken| taken >= 10) >= 10, "it got the other's place");
-        });
+        assert!(is_over.load(Ordering::Relaxed));
     });
-    assert!(is_over.load(Ordering::Relaxed));
 }
 
 #[test]
 fn on_another_stack_there_is_the_instruction_alone() {
-    let _alone = alone();
-    let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
-    while samples.len() < 50 && begin.elapsed() < LIMIT {
-        probe.poll(1, || stacker::grow(64 * 1024, || seventy(Duration::from_millis(2))));
-        samples.extend(probe.drain().into_iter().filter(|sample| sample.is_foreign_stack));
-    }
-    assert!(samples.len() >= 50, "{:?}", Counts::now());
-    assert!(samples.iter().all(|sample| sample.frames.len() == 1));
+    alone(|| {
+        let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
+        while samples.len() < 50 && begin.elapsed() < LIMIT {
+            probe.poll(1, || stacker::grow(64 * 1024, || seventy(Duration::from_millis(2))));
+            samples.extend(probe.drain().into_iter().filter(|sample| sample.is_foreign_stack));
+        }
+        assert!(samples.len() >= 50, "{:?}", Counts::now());
+        assert!(samples.iter().all(|sample| sample.frames.len() == 1));
+    });
 }
 
 #[test]
 fn on_an_alternate_stack_there_is_the_instruction_alone() {
-    let _alone = alone();
-    let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
-    while samples.len() < 50 && begin.elapsed() < LIMIT {
-        probe.poll(1, || host::on_alternate_stack(&mut || assert_ne!(burn(Duration::from_millis(2)), 0)).unwrap());
-        samples.extend(probe.drain().into_iter().filter(|sample| sample.is_foreign_stack));
-    }
-    assert!(samples.len() >= 50, "{:?}", Counts::now());
+    alone(|| {
+        let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
+        while samples.len() < 50 && begin.elapsed() < LIMIT {
+            probe.poll(1, || host::on_alternate_stack(&mut || assert_ne!(burn(Duration::from_millis(2)), 0)).unwrap());
+            samples.extend(probe.drain().into_iter().filter(|sample| sample.is_foreign_stack));
+        }
+        assert!(samples.len() >= 50, "{:?}", Counts::now());
+    });
 }
 
 #[test]
 fn a_wrong_base_costs_the_stack_and_nothing_else() {
-    let _alone = alone();
-    let probe = start();
-    let local = 0u8;
-    let here = std::ptr::from_ref(&local).addr();
-    for base in [0, 1, 8, here - 1_000_000, here + 7, usize::MAX, usize::MAX & !7, 1 << 47, 1 << 63] {
-        let taken = Counts::now().taken;
-        let begin = Instant::now();
-        while Counts::now().taken < taken + 5 && begin.elapsed() < LIMIT {
-            probe.poll_with_base(1, base, || burn(Duration::from_millis(2)));
-            probe.discard();
+    alone(|| {
+        let probe = start();
+        let local = 0u8;
+        let here = std::ptr::from_ref(&local).addr();
+        for base in [0, 1, 8, here - 1_000_000, here + 7, usize::MAX, usize::MAX & !7, 1 << 47, 1 << 63] {
+            let taken = Counts::now().taken;
+            let begin = Instant::now();
+            while Counts::now().taken < taken + 5 && begin.elapsed() < LIMIT {
+                probe.poll_with_base(1, base, || burn(Duration::from_millis(2)));
+                probe.discard();
+            }
+            assert!(Counts::now().taken >= taken + 5, "{base:#x}: {:?}", Counts::now());
         }
-        assert!(Counts::now().taken >= taken + 5, "{base:#x}: {:?}", Counts::now());
-    }
+    });
 }
 
 #[test]
 fn of_a_deep_stack_the_innermost_64_kib_are_kept() {
-    #[inline(never)]
-    fn deep(levels: u32) -> u64 {
-        let ballast = black_box([levels; 128]);
-        let below = if levels == 0 { seventy(Duration::from_millis(2)) } else { deep(levels - 1) };
-        below.wrapping_add(u64::from(black_box(ballast)[5]))
-    }
-    let _alone = alone();
-    let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
-    while samples.len() < 20 && begin.elapsed() < LIMIT {
-        probe.poll(1, || deep(400));
-        samples.extend(probe.drain().into_iter().filter(|sample| sample.is_truncated));
-    }
-    let code = code_of(deep as *const ());
-    assert!(samples.len() >= 20);
-    for sample in samples {
-        assert!(!sample.reaches_the_poll());
-        let levels = sample.frames.iter().filter(|at| code.contains(at)).count();
-        assert!((10..128).contains(&levels), "{levels} levels of at least 512 bytes");
-    }
+    alone(|| {
+        #[inline(never)]
+        fn deep(levels: u32) -> u64 {
+            let ballast = black_box([levels; 128]);
+            let below = if levels == 0 { seventy(Duration::from_millis(2)) } else { deep(levels - 1) };
+            below.wrapping_add(u64::from(black_box(ballast)[5]))
+        }
+        let (probe, mut samples, begin) = (start(), Vec::new(), Instant::now());
+        while samples.len() < 20 && begin.elapsed() < LIMIT {
+            probe.poll(1, || deep(400));
+            samples.extend(probe.drain().into_iter().filter(|sample| sample.is_truncated));
+        }
+        let code = code_of(deep as *const ());
+        assert!(samples.len() >= 20);
+        for sample in samples {
+            assert!(!sample.reaches_the_poll());
+            let levels = sample.frames.iter().filter(|at| code.contains(at)).count();
+            assert!((10..128).contains(&levels), "{levels} levels of at least 512 bytes");
+        }
+    });
 }
 
 #[test]
 fn errors_of_system_calls_are_not_disturbed() {
-    let _alone = alone();
-    let probe = start();
-    let taken = poll_until(&probe, 1, |taken| taken >= 10);
-    let (_, more) = probe.poll(1, || {
-        let begin = Instant::now();
-        while begin.elapsed() < Duration::from_millis(300) {
-            let error = std::fs::File::open("/nowhere").unwrap_err();
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-        }
+    alone(|| {
+        let probe = start();
+        let taken = poll_until(&probe, 1, |taken| taken >= 10);
+        let (_, more) = probe.poll(1, || {
+            let begin = Instant::now();
+            while begin.elapsed() < Duration::from_millis(300) {
+                let error = std::fs::File::open("/nowhere").unwrap_err();
+                assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+            }
+        });
+        assert!(taken >= 10 && more > 10, "{taken} {more}");
     });
-    assert!(taken >= 10 && more > 10, "{taken} {more}");
 }
 
 #[test]
 fn a_forked_child_is_not_sampled_and_cannot_start() {
-    static PROBE: RwLock<Option<Probe>> = RwLock::new(None);
+    alone(|| {
+        static PROBE: RwLock<Option<Probe>> = RwLock::new(None);
 
-    fn in_child() -> bool {
-        let Ok(probe) = PROBE.try_read() else { return false };
-        let Some(probe) = &*probe else { return false };
-        let before = Counts::now();
-        let (_, taken) = probe.poll(1, || burn(Duration::from_millis(50)));
-        let has_started = Probe::start(HZ, CpuSignal::Urg, MAX_THREADS).is_ok();
-        taken == 0 && Counts::now().since(before).taken == 0 && !has_started
-    }
+        fn in_child() -> bool {
+            let Ok(probe) = PROBE.try_read() else { return false };
+            let Some(probe) = &*probe else { return false };
+            let before = Counts::now();
+            let (_, taken) = probe.poll(1, || burn(Duration::from_millis(50)));
+            let has_started = Probe::start(HZ, CpuSignal::Urg, MAX_THREADS).is_ok();
+            taken == 0 && Counts::now().since(before).taken == 0 && !has_started
+        }
 
-    let _alone = alone();
-    *PROBE.write().unwrap() = Some(start());
-    {
-        let probe = PROBE.read().unwrap();
-        let probe = probe.as_ref().unwrap();
-        assert!(poll_until(probe, 1, |taken| taken >= 5) >= 5);
-        assert!(probe.poll(1, || host::in_child(in_child).unwrap()).0);
-        assert!(poll_until(probe, 1, |taken| taken >= 5) >= 5, "the parent goes on");
-    }
-    *PROBE.write().unwrap() = None;
+        *PROBE.write().unwrap() = Some(start());
+        {
+            let probe = PROBE.read().unwrap();
+            let probe = probe.as_ref().unwrap();
+            assert!(poll_until(probe, 1, |taken| taken >= 5) >= 5);
+            assert!(probe.poll(1, || host::in_child(in_child).unwrap()).0);
+            assert!(poll_until(probe, 1, |taken| taken >= 5) >= 5, "the parent goes on");
+        }
+        *PROBE.write().unwrap() = None;
+    });
 }

@@ -71,6 +71,8 @@ impl Parts {
             trace.settle(Count::LostAtShutdown);
             trace.close();
         }
+        #[cfg(native_capture)]
+        self.core.native.iter().for_each(|native| native.stop());
         drop(self.core.routes.inbox.close());
         self.traces.settle();
         self.errors.iter().for_each(|errors| errors.settle());

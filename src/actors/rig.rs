@@ -49,8 +49,8 @@ pub(crate) fn parts(change: impl FnOnce(&mut Limits)) -> Arc<Parts> {
         errors: None,
         finalizer: Finalizer::new(Arc::new(Semaphore::new(2))),
         #[cfg(native_capture)]
-            symbols: None,
-            slots: Slots::default(),
+        symbols: None,
+        slots: Slots::default(),
         threads: Arc::default(),
     })
 }

@@ -11,6 +11,7 @@ use rand::rngs::SmallRng;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
+use self::turns::Turns;
 use super::in_flight::{Flight, InFlight};
 use super::log::LogLimit;
 use super::shipper::ShipperMsg;
@@ -31,6 +32,7 @@ mod faults;
 mod landing;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 /// What the configuration says about a queue.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +58,7 @@ pub(crate) struct ShipQueue<B: Batch> {
     origin: Arc<Origin>,
     settings: Mutex<QueueSettings>,
     spool: Option<Arc<Spool>>,
+    disk: Turns,
     retrying: Mutex<Retrying>,
     made: Instant,
     /// When the spool was last looked into for other processes' files.
@@ -117,6 +120,7 @@ impl<B: Batch> ShipQueue<B> {
             origin,
             settings: Mutex::new(settings),
             spool: None,
+            disk: Turns::new(),
             retrying: Mutex::new(Retrying { retry: Retry::new(policy), dice }),
             made: Instant::now(),
             looked: Mutex::new(Instant::now()),
@@ -178,11 +182,11 @@ impl<B: Batch> ShipQueue<B> {
         let is_due = self.outbox.has_full_batch() || is_flushing && !self.outbox.is_empty();
         let wait = self.retrying().retry.wait(now);
         match (is_due, wait) {
-            (true, Some(_)) if self.spool.is_some() => self.depart(place, now, Step::Spool),
+            (true, Some(_)) if self.can_spool(now) => self.depart(place, now, Step::Spool),
             (true, Some(until)) => Step::Wait(until),
             (true, None) => self.depart(place, now, Step::Send),
-            (false, None) if self.has_spooled() => Step::SendSpooled(place),
-            (false, Some(until)) if self.has_spooled() => Step::Wait(until),
+            (false, None) if self.has_spooled(now) => Step::SendSpooled(place),
+            (false, Some(until)) if self.has_spooled(now) => Step::Wait(until),
             (false, _) if self.outbox.is_empty() => Step::Idle,
             (false, _) => Step::NotDue,
         }

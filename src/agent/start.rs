@@ -94,7 +94,8 @@ pub(super) struct Made {
 
 impl Made {
     fn new(config: &Config, adapters: Adapters) -> Self {
-        let core = CaptureCore::new(core_parts(config));
+        let threads = Arc::default();
+        let core = CaptureCore::new(core_parts(config, &threads));
         let origin = origin(config);
         Self {
             errors: ErrorParts::new(config, &core.counters, &origin, adapters.errors),
@@ -105,7 +106,7 @@ impl Made {
             origin,
             core,
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
-            threads: Arc::default(),
+            threads,
         }
     }
 
@@ -158,11 +159,13 @@ pub(super) fn origin(config: &Config) -> Arc<Origin> {
     })
 }
 
-fn core_parts(config: &Config) -> CoreParts {
+#[cfg_attr(not(native_capture), expect(unused_variables, reason = "the threads of native capture"))]
+fn core_parts(config: &Config, threads: &Arc<AgentThreads>) -> CoreParts {
+    let clock = Clock::new();
     CoreParts {
         #[cfg(native_capture)]
-        native: super::native::start(config),
-        clock: Clock::new(),
+        native: super::native::start(config, &clock, threads),
+        clock,
         counters: Arc::default(),
         budget: CaptureBudget::new(config.max_capture_bytes() as u64),
         permits: ActivePermits::new(config.max_active_traces()),

@@ -207,7 +207,10 @@ mod tests {
         assert_eq!(wakes.begin_poll(1, &mut stack), None);
         wakes.record(SiteId(3), 100, Some(FrameId(7)), fill);
         wakes.record(SiteId(4), 200, None, |_| unreachable!("the second is not captured"));
-        assert_eq!(wakes.begin_poll(2, &mut stack), Some(Wake { raw: 100, site: SiteId(3), task: Some(FrameId(7)), frames: 2 }));
+        assert_eq!(
+            wakes.begin_poll(2, &mut stack),
+            Some(Wake { raw: 100, site: SiteId(3), task: Some(FrameId(7)), frames: 2 })
+        );
         assert_eq!(stack[..2], [StackWord(7), StackWord(8)]);
         assert_eq!(wakes.begin_poll(3, &mut stack), None, "a wake is given once");
     }

@@ -112,7 +112,8 @@ impl Spool {
 
     /// Takes the oldest file that can be read and that nobody else sends.
     pub(crate) fn claim(&self) -> Option<Claimed> {
-        let mut ours = self.look().ok()?;
+        // `Err`: it is not there before the first write, or cannot be read.
+        let mut ours = self.look().unwrap_or_default();
         ours.retain(|entry| entry.name.kind == self.kind);
         for entry in ours {
             if let Some(claimed) = self.try_claim(&entry) {

@@ -64,8 +64,7 @@ mod tests {
 
     #[test]
     fn the_task_that_sent_is_named_by_its_outermost_function_and_not_by_main() {
-        let symbols =
-            stack(&[MAIN, BLOCK_ON, POLL, ("shop::producer", Class::Own), ("shop::step", Class::Own), SEND]);
+        let symbols = stack(&[MAIN, BLOCK_ON, POLL, ("shop::producer", Class::Own), ("shop::step", Class::Own), SEND]);
         assert_eq!(answered_by(&symbols).as_deref(), Some("shop::producer"));
     }
 

@@ -11,8 +11,8 @@ pub(crate) const HELP: &str = "\
 Takes traces and errors from FlameOn agents and shows them as a web page.
 
 flame-on-viewer [OPTIONS]
-flame-on-viewer watch DIR [OPTIONS]     also imports the .pb.gz files that appear in DIR
-flame-on-viewer import FILE… [OPTIONS]  imports profiles and ends
+flame-on-viewer watch DIR [OPTIONS]     also imports what an agent without a server leaves in DIR
+flame-on-viewer import FILE… [OPTIONS]  imports profiles (.pb.gz) and errors (.errors.jsonl), and ends
 
   --grpc ADDRESS     where agents ship to             [127.0.0.1:50051]
   --http ADDRESS     where the page is                [127.0.0.1:4040]

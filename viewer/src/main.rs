@@ -3,6 +3,7 @@
 
 mod arguments;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use arguments::{Command, HELP};
@@ -50,8 +51,13 @@ fn run(command: Command) -> Result<ExitCode, Box<dyn std::error::Error>> {
 async fn serve(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     let has_key = options.api_key.is_some();
     let viewer = Viewer::start(options).await?;
-    println!("traces and errors: {} (gRPC, server_url of your agent, use_ssl = false)", viewer.grpc_address());
-    println!("look at them:      http://{}", viewer.http_address());
+    let grpc = viewer.grpc_address();
+    let lines = [
+        format!("traces and errors: {grpc} (gRPC, server_url of your agent, use_ssl = false)"),
+        format!("look at them:      http://{}", viewer.http_address()),
+    ];
+    // `Err`: nobody reads it, which is no reason to serve nobody.
+    writeln!(std::io::stdout(), "{}", lines.join("\n")).ok();
     if !viewer.grpc_address().ip().is_loopback() && !has_key {
         eprintln!("flame-on-viewer: everybody who reaches {} can send: set --api-key", viewer.grpc_address());
     }

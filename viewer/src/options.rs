@@ -19,7 +19,7 @@ pub struct Options {
     pub bounds: Bounds,
     /// The key that agents must send. Default none: every call is taken.
     pub api_key: Option<String>,
-    /// A directory whose `.pb.gz` files are imported as they appear. Default none.
+    /// A directory whose `.pb.gz` and `.errors.jsonl` files are imported as they appear. Default none.
     pub watch: Option<PathBuf>,
 }
 

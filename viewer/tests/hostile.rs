@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use bytes::Bytes;
 use common::{Client, get, id, send_raw, trace, viewer};
 use flame_on_viewer::proto::flame_on::{
@@ -281,8 +283,8 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Whatever is sent, it is answered, and the pages still work: for `limit`.
-fn fuzz(limit: std::time::Duration) -> u64 {
+/// Whatever is sent, it is answered, and the pages still work: while `goes_on` says so of the rounds done.
+fn fuzz(goes_on: impl Fn(u64) -> bool) -> u64 {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (viewer, client) = runtime.block_on(async {
         let viewer = viewer().await;
@@ -292,8 +294,8 @@ fn fuzz(limit: std::time::Duration) -> u64 {
     let mut runner = proptest::test_runner::TestRunner::default();
     let requests = prop_oneof![6 => mutated(), 1 => prop::collection::vec(any::<u8>(), 0..400)];
     let path = prop_oneof!["/[ -~]{0,60}", "/(trace|errors/event|endpoint|assets)[/?][ -~]{0,60}"];
-    let (start, mut rounds) = (std::time::Instant::now(), 0);
-    while start.elapsed() < limit {
+    let mut rounds = 0;
+    while goes_on(rounds) {
         let request = requests.new_tree(&mut runner).unwrap().current();
         let path = path.new_tree(&mut runner).unwrap().current().replace(' ', "%20");
         runtime.block_on(async {
@@ -318,12 +320,18 @@ fn fuzz(limit: std::time::Duration) -> u64 {
 
 #[test]
 fn whatever_is_sent_is_answered() {
-    assert!(fuzz(std::time::Duration::from_secs(3)) > 10);
+    assert_eq!(fuzz(|rounds| rounds < 300), 300);
 }
 
+/// How long the long form takes; ten minutes unless this says otherwise.
+const SECONDS: &str = "FLAME_ON_FUZZ_SECONDS";
+
 #[test]
-#[ignore = "long"]
-fn whatever_is_sent_for_ten_minutes_is_answered() {
-    let rounds = fuzz(std::time::Duration::from_secs(600));
-    eprintln!("{rounds} requests");
+#[ignore = "runs for a given time: `.ci/run` gives 20 s, `.ci/run --long` ten minutes"]
+fn whatever_is_sent_for_long_is_answered() {
+    let limit = Duration::from_secs(std::env::var(SECONDS).map_or(600, |seconds| seconds.parse().unwrap()));
+    let start = Instant::now();
+    let rounds = fuzz(|_| start.elapsed() < limit);
+    eprintln!("{rounds} requests in {limit:?}");
+    assert!(rounds > 0);
 }

@@ -172,6 +172,31 @@ async fn files_are_imported_and_a_directory_is_watched() {
     assert_eq!((kept[0].trace_id.as_str(), kept[0].identifier.as_str()), (id(5).as_str(), "GET /f"));
 }
 
+#[tokio::test]
+async fn error_events_of_files_are_imported_and_watched_and_a_bad_line_takes_no_other_with_it() {
+    let (data, watched) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let of = |name: &str| watched.path().join(name);
+    let line = |number: u64| {
+        format!("{{\"event_id\":\"{}\",\"message\":\"broke {number}\",\"occurred_at_ms\":1}}\n", id(number))
+    };
+    std::fs::write(of("one.errors.jsonl"), format!("{}{{not json\n{}", line(1), line(2))).unwrap();
+    std::fs::write(of("two.errors.jsonl"), line(3)).unwrap();
+    let data = Data::Directory(data.path().to_owned());
+    let files = [of("one.errors.jsonl"), of("two.errors.jsonl")];
+    let failed = flame_on_viewer::import(&data, Bounds::default(), &files).unwrap();
+    assert_eq!(failed.len(), 1);
+    assert!(failed[0].to_string().contains("one.errors.jsonl: line 2"), "{}", failed[0]);
+
+    std::fs::write(of("three.errors.jsonl"), line(4)).unwrap();
+    let options = flame_on_viewer::Options { watch: Some(watched.path().to_owned()), ..options(data) };
+    let viewer = Viewer::start(options).await.unwrap();
+    while get(viewer.http_address(), &format!("/errors/event/{}", id(4))).await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    let page = get(viewer.http_address(), "/errors").await.text();
+    assert!((1..=4).all(|number| page.contains(&format!("broke {number}"))), "{page}");
+}
+
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut encoder, bytes).unwrap();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::ShipQueue;
@@ -17,15 +18,21 @@ use crate::shipping::ledger::Fate;
 use crate::shipping::outbox::Queued;
 use crate::shipping::spool::{Claimed, Spool};
 
-/// How long the disk may take. Past it the thread is left to itself, and what it was to write counts as lost.
+/// How long the disk may take. Past it the thread is left to itself, and what it was to write counts as lost: it may
+/// still be written, and sent, when the disk answers.
 const DISK_LIMIT: Duration = Duration::from_secs(10);
 /// Other processes' leftovers are looked for this often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 impl<B: Batch> ShipQueue<B> {
+    /// Whether a batch can go to disk now.
+    pub(super) fn can_spool(&self, now: Instant) -> bool {
+        self.spool.is_some() && self.disk.is_ready(now)
+    }
+
     /// Whether something on disk may wait to be sent.
-    pub(super) fn has_spooled(&self) -> bool {
-        self.spool.as_ref().is_some_and(|spool| spool.is_worth_a_look())
+    pub(super) fn has_spooled(&self, now: Instant) -> bool {
+        self.spool.as_ref().is_some_and(|spool| spool.is_worth_a_look()) && self.disk.is_ready(now)
     }
 
     /// From time to time, another process may have left something on disk.
@@ -41,10 +48,17 @@ impl<B: Batch> ShipQueue<B> {
     /// Writes what is left of a flight to disk; without a spool, or when that fails, it goes back to the outbox.
     pub(super) async fn spool(&self, mut flight: Flight<B>) {
         let Some(spool) = self.spool.clone().filter(|_| !flight.items.is_empty()) else { return };
+        let Some(turn) = self.disk.take_turn() else { return };
         let items = std::mem::take(&mut flight.items);
-        let writing = tokio::task::spawn_blocking(move || (write(&spool, &items), items));
+        let count = items.len() as u64;
+        let writing = spawn_blocking(move || {
+            let written = write(&spool, &items);
+            drop(turn);
+            (written, items)
+        });
         let Ok(Ok((written, mut items))) = timeout(DISK_LIMIT, writing).await else {
-            self.ledger.settle(Fate::Failed, flight.batch.items().len() as u64);
+            self.disk.rest(Instant::now());
+            self.ledger.settle(Fate::Failed, count);
             return warn_limited!("the disk of spool_dir does not answer: {} are lost", B::NAME);
         };
         match written {
@@ -53,7 +67,10 @@ impl<B: Batch> ShipQueue<B> {
                 let lost: Vec<_> = items.drain(written..).map(|queued| queued.item).collect();
                 self.lose(Fate::Failed, &lost);
             }
-            None => flight.items = items,
+            None => {
+                self.disk.rest(Instant::now());
+                flight.items = items;
+            }
         }
     }
 
@@ -73,12 +90,7 @@ impl<B: Batch> ShipQueue<B> {
     }
 
     async fn send_claimed(&self, spool: Arc<Spool>) {
-        let claiming = {
-            let spool = spool.clone();
-            tokio::task::spawn_blocking(move || claim::<B>(&spool))
-        };
-        // `Err`: the disk does not answer, or the runtime ends.
-        let Ok(Ok(Some((items, claimed)))) = timeout(DISK_LIMIT, claiming).await else { return };
+        let Some((items, claimed)) = self.at_the_disk(&spool, claim::<B>).await.flatten() else { return };
         let batch = B::new(items);
         let count = batch.items().len();
         let context = ShipContext::new(&self.origin, 1);
@@ -92,13 +104,34 @@ impl<B: Batch> ShipQueue<B> {
         let (sent, rejected) = answered(&outcome, count);
         self.plan(&outcome, sent > 0, Instant::now());
         self.tell(&outcome, rejected, claimed.items.len().saturating_sub(sent + rejected));
-        // Not waited for beyond its limit: the claim's lease takes care of the rest.
-        timeout(DISK_LIMIT, tokio::task::spawn_blocking(move || conclude(&spool, &claimed, sent, rejected))).await.ok();
+        // `None`: the claim's lease takes care of the rest.
+        self.at_the_disk(&spool, move |spool| conclude(spool, &claimed, sent, rejected)).await.unwrap_or_default();
+    }
+
+    /// Runs `work` when it is its turn; `None` when it is not, when the disk does not answer, or when the runtime ends.
+    async fn at_the_disk<R: Send + 'static>(
+        &self,
+        spool: &Arc<Spool>,
+        work: impl FnOnce(&Spool) -> R + Send + 'static,
+    ) -> Option<R> {
+        let (turn, spool) = (self.disk.take_turn()?, spool.clone());
+        let working = spawn_blocking(move || {
+            let done = work(&spool);
+            drop(turn);
+            done
+        });
+        let done = timeout(DISK_LIMIT, working).await;
+        if done.is_err() {
+            self.disk.rest(Instant::now());
+        }
+        done.ok()?.ok()
     }
 
     /// Writes the items to disk in this thread; says how many, from the first, are there.
     pub(super) fn write_to_spool(&self, items: &[B::Item]) -> usize {
         let Some(spool) = self.spool.as_ref().filter(|_| !items.is_empty()) else { return 0 };
+        // None: the disk does not answer, and nobody would wait for it.
+        let Some(_turn) = self.disk.take_turn() else { return 0 };
         let bytes: Vec<_> = items.iter().map(B::Item::to_spool).collect();
         let written = spool.write(&bytes).unwrap_or_default();
         self.ledger.settle(Fate::Spooled, written as u64);

@@ -1,6 +1,6 @@
 //! The whole way, from the queue to a real server, through a network that misbehaves: once for each fault over TCP,
 //! and for hours of virtual time over pipes in memory.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -161,8 +161,8 @@ async fn half_an_hour_of_all_kinds_of_faults_closes_the_ledger() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_server_that_never_answers_costs_no_more_than_the_bounds_and_delays_nobody() {
+/// An hour with a server that takes each connection and never answers; says how the queue fares after each second.
+async fn an_hour_without_an_answer(mut look: impl FnMut(u128, &QueueStats)) -> QueueStats {
     const ITEMS: usize = 100;
     let (to_server, streams) = mpsc::channel(1_024);
     let _server = IngestServer::on_streams(streams);
@@ -181,10 +181,60 @@ async fn a_server_that_never_answers_costs_no_more_than_the_bounds_and_delays_no
         tokio::time::sleep(Duration::from_secs(1)).await;
         let stats = assert_closes(&queue);
         assert!(stats.bytes <= settings.limits.bytes as u64 && stats.waiting <= ITEMS as u64 + 10, "{stats:#?}");
-        assert!(tokio::runtime::Handle::current().metrics().num_alive_tasks() < 40, "what failed is gone");
+        look(number, &stats);
     }
-    let stats = assert_closes(&queue);
+    assert_closes(&queue)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_costs_no_more_than_the_bounds_and_delays_nobody() {
+    let stats = an_hour_without_an_answer(|_, _| {
+        assert!(tokio::runtime::Handle::current().metrics().num_alive_tasks() < 40, "what failed is gone");
+    })
+    .await;
     assert_eq!((stats.sent, stats.circuit_open, stats.reachable_since), (0, true, None));
     assert!(stats.retried < 150, "tried about once a minute: {}", stats.retried);
     tokio::time::sleep(MINUTE).await;
+}
+
+/// The process's resident memory.
+#[cfg(target_os = "linux")]
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    kib.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
+}
+
+/// What of it one test of this binary takes can be seen in a process of its own.
+#[cfg(target_os = "linux")]
+const CHILD: &str = "FLAME_ON_TEST_MEMORY_OF_AN_HOUR";
+
+#[cfg(target_os = "linux")]
+#[tokio::test(start_paused = true)]
+async fn child() {
+    if std::env::var_os(CHILD).is_none() {
+        return;
+    }
+    let (mut early, mut late) = (0, 0);
+    an_hour_without_an_answer(|second, _| match second {
+        0..1_200 => early = early.max(resident_bytes()),
+        _ => late = late.max(resident_bytes()),
+    })
+    .await;
+    // 4,800 traces and 40 connections later; one of the latter has 128 KiB of pipes.
+    let grown = late.saturating_sub(early);
+    assert!(grown < 1 << 20, "{early} bytes after twenty minutes, {late} after an hour");
+    eprintln!("resident after twenty minutes {early} bytes, after an hour {late}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_memory_of_an_hour_without_an_answer_is_flat() {
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "actors::ship_queue::faults::child", "--nocapture"])
+        .env(CHILD, "")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("resident after"), "{said}");
 }

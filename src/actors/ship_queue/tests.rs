@@ -14,6 +14,9 @@ use crate::shipping::ship_error::{Part, ShipError};
 use crate::shipping::trace::tests::trace;
 use crate::shipping::trace::{Trace, TraceBatch};
 
+mod disk;
+mod log;
+
 type Script = Box<dyn Fn(u32) -> Result<(), ShipError> + Send + Sync>;
 
 /// Answers the n-th call by the script; notes when each came, with which traces, as which attempt.

@@ -92,10 +92,7 @@ impl Assembly {
                 }
                 let at = clock.between(start, raw);
                 match event {
-                    TraceEvent::Site(_)
-                    | TraceEvent::BranchSite(_)
-                    | TraceEvent::Woke(_)
-                    | TraceEvent::WokeBy(_) => {
+                    TraceEvent::Site(_) | TraceEvent::BranchSite(_) | TraceEvent::Woke(_) | TraceEvent::WokeBy(_) => {
                         fold.apply_captured(event, at, stack);
                     }
                     event => fold.apply(event, at),

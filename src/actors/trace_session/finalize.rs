@@ -23,6 +23,10 @@ use crate::shipping::trace::{Origin, Trace, TraceParts};
 /// Time for waiting and finishing together. A tree of `max_stacks` nodes takes some 20 ms, so whatever needs
 /// this long waits for a machine that has no time for it.
 const FINALIZE_LIMIT: Duration = Duration::from_secs(10);
+/// The same for a trace with native frames: there is one thread for symbols, it runs behind all others, and a full line
+/// before it takes two minutes at the worst.
+#[cfg(native_capture)]
+const NAMING_LIMIT: Duration = Duration::from_secs(150);
 
 /// Everything that a finished trace is made from.
 pub(super) struct FinalizeJob {
@@ -73,7 +77,7 @@ impl Drop for Finished {
 /// Finishes the trace and puts it into the outbox, or counts why not.
 pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
     let trace = job.trace.clone();
-    match timeout(FINALIZE_LIMIT, finish(parts, job)).await {
+    match timeout(job.limit(), finish(parts, job)).await {
         Ok(finished) => match finished.and_then(|mut finished| finished.0.take()) {
             Some(finished) => {
                 trace.settle_elsewhere();
@@ -94,6 +98,16 @@ async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Finished> {
 }
 
 impl FinalizeJob {
+    #[cfg(native_capture)]
+    fn limit(&self) -> Duration {
+        if self.native.is_some() { NAMING_LIMIT } else { FINALIZE_LIMIT }
+    }
+
+    #[cfg(not(native_capture))]
+    fn limit(&self) -> Duration {
+        FINALIZE_LIMIT
+    }
+
     pub(super) fn build(self) -> Finished {
         Finished(Some(self.into_trace()))
     }

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use super::finalize::{FinalizeJob, Finished};
 use crate::actors::finalizer::Waiting;
 use crate::actors::parts::Parts;
+use crate::capture::core::Shut;
 use crate::capture::frame::NAMES;
 use crate::capture::native::unwind;
 use crate::model::counters::Count;
@@ -49,7 +50,7 @@ impl FinalizeJob {
         self.make_room(&log);
         let samples = self.samples(&log);
         let map = unwind::modules().map(|modules| modules.map.clone()).unwrap_or_default();
-        let deadline = Instant::now() + SYMBOL_LIMIT;
+        let deadline = Instant::now() + self.symbol_limit();
         let names = &mut self.names;
         let naming = Naming {
             symbols: &mut |address| symbolizer.frames(&map, address, deadline),
@@ -58,6 +59,11 @@ impl FinalizeJob {
             is_raw,
         };
         assemble(&mut self.tree, &log, samples, naming);
+    }
+
+    /// Nothing more is read once the agent has been told to stop.
+    fn symbol_limit(&self) -> Duration {
+        if self.trace.core.is_shut(Shut::NotRunning) { Duration::ZERO } else { SYMBOL_LIMIT }
     }
 
     /// Without room for more, the tree stays as it is.

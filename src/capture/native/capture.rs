@@ -1,32 +1,147 @@
 //! What an agent has for native capture: shared by its recorders, its pump and its sessions.
 
-use std::sync::Arc;
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
-use super::unwind;
+use super::pump::{self, Bell, lock};
+use super::sampler::{Entered, Sampler, SamplerError, SamplerSettings, SamplerStats};
+use super::samples::{SampleStore, UnwoundSample};
+use super::unwind::{self, OfflineUnwinder};
+use crate::capture::clock::Clock;
 use crate::capture::wakes::Wakes;
 use crate::model::stack::StackWord;
+use crate::model::time::Nanos;
 
 /// Kept for reuse: as many traces as end within a few milliseconds; 1 KiB each.
 const POOLED_WAKES: usize = 256;
+/// Frames of a sample; the outer ones of a deeper stack are missing.
+const SAMPLE_FRAMES: usize = 512;
+
+/// What native capture goes by.
+#[derive(Debug, Clone)]
+pub(crate) struct NativeSettings {
+    /// `None`: no CPU samples.
+    pub(crate) sampler: Option<SamplerSettings>,
+    /// No trace is longer, so no sample waits longer.
+    pub(crate) max_trace_duration: Duration,
+}
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct NativeCapture {
+    clock: Clock,
     wakes: ArrayQueue<Arc<Wakes>>,
+    sampler: Result<Option<Sampler>, SamplerError>,
+    samples: SampleStore,
+    unwinder: Mutex<OfflineUnwinder>,
+    pub(super) bell: Arc<Bell>,
+    max_trace_duration: Nanos,
+    /// Raw time of the last look for samples of traces that are gone.
+    swept: Mutex<u64>,
+}
+
+impl fmt::Debug for NativeCapture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeCapture").field("sampler", &self.sampler).finish_non_exhaustive()
+    }
 }
 
 impl NativeCapture {
-    /// Reads the process's modules, which takes the loader's lock.
-    pub(crate) fn start() -> Arc<Self> {
+    /// Reads the process's modules, which takes the loader's lock, and starts the sampler and the pump. `on_start` is
+    /// what the pump's thread does first.
+    ///
+    /// # Errors
+    /// When the system gives no thread. Without timers there are await sites and wakes, and no samples: see
+    /// [`NativeCapture::sampler_error`].
+    pub(crate) fn start(
+        clock: Clock,
+        settings: NativeSettings,
+        on_start: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Arc<Self>> {
         unwind::refresh_modules();
-        Arc::new(Self { wakes: ArrayQueue::new(POOLED_WAKES) })
+        let capture = Arc::new(Self {
+            swept: Mutex::new(clock.raw()),
+            clock,
+            wakes: ArrayQueue::new(POOLED_WAKES),
+            sampler: settings.sampler.map(Sampler::start).transpose(),
+            samples: SampleStore::default(),
+            unwinder: Mutex::default(),
+            bell: Arc::default(),
+            max_trace_duration: settings.max_trace_duration.into(),
+        });
+        pump::start(&capture, on_start)?;
+        Ok(capture)
     }
 
-    /// The samples of the trace `label`, as (raw time, frames from the innermost on).
-    pub(crate) fn take_samples(&self, _label: u64) -> Vec<(u64, Box<[StackWord]>)> {
-        Vec::new()
+    /// Ends sampling and the pump; await sites are captured as long as somebody traces. Safe to call twice.
+    pub(crate) fn stop(&self) {
+        if let Ok(Some(sampler)) = &self.sampler {
+            sampler.stop();
+        }
+        self.bell.end();
+    }
+
+    /// Why there are no samples, although they were asked for.
+    pub(crate) fn sampler_error(&self) -> Option<&SamplerError> {
+        self.sampler.as_ref().err()
+    }
+
+    /// What the samplers of this process have done; `None` when this agent has none.
+    pub(crate) fn sampler_stats(&self) -> Option<SamplerStats> {
+        matches!(self.sampler, Ok(Some(_))).then(Sampler::stats)
+    }
+
+    /// Bytes of samples that wait, and how many found no room.
+    pub(crate) fn waiting_samples(&self) -> (usize, u64) {
+        self.samples.bytes_and_dropped()
+    }
+
+    /// A poll of the trace `label` begins, whose stack begins at `base`.
+    #[inline]
+    pub(crate) fn enter(&self, label: u64, base: usize) -> Option<Entered> {
+        let Ok(Some(sampler)) = &self.sampler else { return None };
+        self.bell.polled();
+        Some(sampler.enter(label, base))
+    }
+
+    /// The samples of the trace `label`, whose work has ended.
+    pub(crate) fn take_samples(&self, label: u64) -> Vec<UnwoundSample> {
+        self.collect();
+        self.samples.take(label)
+    }
+
+    /// What the pump does every 20 ms.
+    pub(super) fn look(&self) {
+        if unwind::has_met_unknown() {
+            unwind::refresh_modules();
+        }
+        self.collect();
+        self.sweep();
+    }
+
+    /// Unwinds what the rings hold.
+    fn collect(&self) {
+        let (Ok(Some(sampler)), Some(modules)) = (&self.sampler, unwind::modules()) else { return };
+        let mut unwinder = lock(&self.unwinder);
+        let mut frames = [StackWord(0); SAMPLE_FRAMES];
+        sampler.drain(&mut |sample| {
+            let count = unwinder.frames(&modules, sample.stack(), &mut frames);
+            self.samples.add(sample.label, sample.time, frames.get(..count).unwrap_or_default());
+        });
+    }
+
+    /// Samples of traces that were discarded wait for nobody.
+    fn sweep(&self) {
+        let now = self.clock.raw();
+        let mut swept = lock(&self.swept);
+        let since: Nanos = self.clock.between(*swept, now);
+        if since > self.max_trace_duration {
+            self.samples.forget_before(*swept);
+            *swept = now;
+        }
     }
 
     /// What wakers of the trace `label` share.
@@ -49,13 +164,15 @@ impl NativeCapture {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
     use crate::capture::wakes::SiteId;
 
     #[test]
     fn what_a_late_waker_still_holds_is_not_given_to_another_trace() {
-        let capture = NativeCapture::start();
+        let settings = NativeSettings { sampler: None, max_trace_duration: Duration::from_secs(60) };
+        let capture = NativeCapture::start(Clock::new(), settings, || ()).unwrap();
         let (late, done) = (capture.take_wakes(1), capture.take_wakes(2));
         let waker = late.clone();
         done.hold(SiteId(3));

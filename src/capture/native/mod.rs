@@ -4,16 +4,20 @@
 pub(crate) mod capture;
 pub(crate) mod fork;
 #[cfg(native_capture)]
-pub(crate) mod poll;
-#[cfg(native_capture)]
 mod modules;
 #[cfg(native_capture)]
+pub(crate) mod poll;
+#[cfg(native_capture)]
 pub(crate) mod priority;
+#[cfg(native_capture)]
+mod pump;
 #[cfg(any(native_capture, miri))]
 pub(crate) mod registers;
 #[cfg(native_capture)]
 #[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod sampler;
+#[cfg(native_capture)]
+mod samples;
 #[cfg(native_capture)]
 pub(crate) mod thread_stack;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -3,6 +3,7 @@
 use std::task::Context;
 
 use super::registers::Registers;
+use super::sampler::Entered;
 use super::stack_pointer;
 use super::ticks;
 use super::unwind::{self, Cut};
@@ -16,14 +17,23 @@ use crate::capture::wakes::{SiteId, Wakes};
 pub(crate) fn run<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
     // What `at_base` calls lies below, and its own frame ends here.
     let base = stack_pointer();
-    let waker = current::with_current(|recorder| recorder.begin_native_poll(base, cx.waker())).flatten();
-    match waker {
-        None => poll(cx),
-        Some(PollWaker::Stable(waker)) => at_base(&mut Context::from_waker(&waker), poll),
-        Some(PollWaker::Capturing(wakes)) => {
+    let begun = current::with_current(|recorder| recorder.begin_native_poll(base, cx.waker())).flatten();
+    let Some((waker, sampled)) = begun else { return poll(cx) };
+    let result = match waker {
+        PollWaker::Stable(waker) => at_base(&mut Context::from_waker(&waker), poll),
+        PollWaker::Capturing(wakes) => {
             let root = RootWaker::new(&wakes, cx.waker(), SiteKind::Leaf);
             root.with::<Host, _>(|waker| at_base(&mut Context::from_waker(waker), poll))
         }
+    };
+    note_samples(sampled);
+    result
+}
+
+#[inline]
+fn note_samples(sampled: Option<Entered>) {
+    if let Some(count @ 1..) = sampled.map(Entered::leave) {
+        current::with_current(|recorder| recorder.note_samples(count));
     }
 }
 

@@ -11,9 +11,10 @@ use std::task::Waker;
 
 use super::{Recorder, USABLE};
 use crate::capture::native::capture::NativeCapture;
-use crate::capture::native::registers::Registers;
-use crate::capture::native::unwind::{self, Cut};
 use crate::capture::native::poll::Host;
+use crate::capture::native::registers::Registers;
+use crate::capture::native::sampler::Entered;
+use crate::capture::native::unwind::{self, Cut};
 use crate::capture::native::waker::{self, SiteKind};
 use crate::capture::wakes::{MAX_SITES, PendingBits, SiteId, WAKE_FRAMES, Wakes};
 use crate::model::counters::Count;
@@ -139,16 +140,17 @@ impl Recorder {
     }
 
     /// The poll's stack begins at `base`; `parent` is the waker that it was given. `None` without native capture.
-    pub(crate) fn begin_native_poll(&mut self, base: usize, parent: &Waker) -> Option<PollWaker> {
+    pub(crate) fn begin_native_poll(&mut self, base: usize, parent: &Waker) -> Option<(PollWaker, Option<Entered>)> {
         let native = self.native.as_mut()?;
         native.base = base;
+        let sampled = self.shared.core.native.as_ref().and_then(|capture| capture.enter(self.shared.label, base));
         if native.stable.polls_left == 0 {
-            return Some(PollWaker::Capturing(native.wakes.clone()));
+            return Some((PollWaker::Capturing(native.wakes.clone()), sampled));
         }
         native.stable.polls_left -= 1;
         let waker = native.stable.waker_for(&native.wakes, parent);
         self.shared.core.counters.count(Count::StablePolls);
-        Some(PollWaker::Stable(waker))
+        Some((PollWaker::Stable(waker), sampled))
     }
 
     /// Before the end of a poll after which the task waits.

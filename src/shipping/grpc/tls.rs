@@ -52,6 +52,7 @@ mod without {
 mod with_rustls {
     use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+    use rustls_native_certs::CertificateResult;
     use tokio_rustls::TlsConnector;
     use tokio_rustls::rustls::crypto::CryptoProvider;
     use tokio_rustls::rustls::pki_types::pem::PemObject as _;
@@ -122,7 +123,8 @@ mod with_rustls {
             if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.stamps == stamps) {
                 return Ok(loaded.config.clone());
             }
-            match (client_config(&self.settings, system_roots(&self.settings)), &*loaded) {
+            let roots = roots(&self.settings, rustls_native_certs::load_native_certs());
+            match (client_config(&self.settings, roots), &*loaded) {
                 (Ok(config), _) => Ok(loaded.insert(Loaded { config: Arc::new(config), stamps }).config.clone()),
                 (Err(_), Some(last)) => Ok(last.config.clone()),
                 (Err(error), None) => Err(error),
@@ -180,9 +182,8 @@ mod with_rustls {
 
     /// The operating system's roots. Where there are none, as in a minimal container, those that came with us, unless
     /// there is an own authority, which then is the only one.
-    fn system_roots(settings: &TlsSettings) -> RootCertStore {
+    fn roots(settings: &TlsSettings, found: CertificateResult) -> RootCertStore {
         let mut roots = RootCertStore::empty();
-        let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() && settings.ca.is_none() {
             tracing::error!(
@@ -205,5 +206,62 @@ mod with_rustls {
     #[cfg(not(feature = "tls-aws-lc"))]
     fn provider() -> CryptoProvider {
         tokio_rustls::rustls::crypto::ring::default_provider()
+    }
+
+    #[cfg(test)]
+    #[allow(clippy::unwrap_used, reason = "tests")]
+    mod tests {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+        use super::*;
+
+        /// Counts the errors that the agent logs.
+        #[derive(Clone, Default)]
+        struct Errors(Arc<AtomicUsize>);
+
+        impl<S: tracing::Subscriber> Layer<S> for Errors {
+            fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+                let metadata = event.metadata();
+                if (metadata.target(), *metadata.level()) == ("flame_on", tracing::Level::ERROR) {
+                    self.0.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        }
+
+        /// The roots where the system has these, and how many errors were logged.
+        fn with(settings: &TlsSettings, found: CertificateResult) -> (RootCertStore, usize) {
+            let errors = Errors::default();
+            let subscriber = tracing_subscriber::registry().with(errors.clone());
+            let roots = tracing::subscriber::with_default(subscriber, || roots(settings, found));
+            (roots, errors.0.load(Ordering::Relaxed))
+        }
+
+        fn a_root() -> CertificateDer<'static> {
+            rcgen::generate_simple_self_signed(["root".to_owned()]).unwrap().cert.der().clone()
+        }
+
+        #[test]
+        fn where_the_system_has_no_roots_ours_are_used_and_it_is_said_aloud() {
+            let (roots, errors) = with(&TlsSettings::default(), CertificateResult::default());
+            assert_eq!((roots.len(), errors), (webpki_roots::TLS_SERVER_ROOTS.len(), 1));
+            assert!(roots.len() > 50);
+        }
+
+        #[test]
+        fn where_it_has_some_they_are_the_only_ones() {
+            let mut found = CertificateResult::default();
+            found.certs.push(a_root());
+            let (roots, errors) = with(&TlsSettings::default(), found);
+            assert_eq!((roots.len(), errors), (1, 0));
+        }
+
+        #[test]
+        fn an_own_authority_needs_no_others() {
+            let settings = TlsSettings { ca: Some(Pem::File("own.pem".into())), ..TlsSettings::default() };
+            let (roots, errors) = with(&settings, CertificateResult::default());
+            assert_eq!((roots.len(), errors), (0, 0));
+        }
     }
 }

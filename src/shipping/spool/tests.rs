@@ -42,6 +42,16 @@ fn what_was_written_is_claimed_once_oldest_first_and_gone_when_it_was_taken() {
 }
 
 #[test]
+fn a_directory_that_is_not_there_is_not_worth_another_look_until_something_is_written() {
+    let dir = TempDir::new().unwrap();
+    let spool = spool(&dir, 1 << 20);
+    assert!(spool.is_worth_a_look(), "another process may have left something");
+    assert!(spool.claim().is_none() && !spool.is_worth_a_look());
+    spool.write(&[item(1)]).unwrap();
+    assert!(spool.is_worth_a_look() && spool.claim().is_some());
+}
+
+#[test]
 fn the_claim_of_a_dead_process_ends_with_its_lease() {
     let dir = TempDir::new().unwrap();
     let dead = spool(&dir, 1 << 20);

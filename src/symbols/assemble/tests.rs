@@ -314,10 +314,7 @@ fn without_a_site_the_waiting_stays_with_the_frames_by_hand() {
         .woke(30, u32::MAX, &[999, 5])
         .at(40, TraceEvent::In)
         .ends(45);
-    is(
-        &times,
-        &[("root", 5), ("root;by hand;SLEEP;CALL app::producer", 30), ("root;by hand;SLEEP;QUEUE", 10)],
-    );
+    is(&times, &[("root", 5), ("root;by hand;SLEEP;CALL app::producer", 30), ("root;by hand;SLEEP;QUEUE", 10)]);
 }
 
 #[test]
@@ -329,8 +326,5 @@ fn a_wake_during_the_poll_makes_the_whole_wait_a_queue() {
         .woke(7, 0, &[])
         .at(30, TraceEvent::In)
         .ends(30);
-    is(
-        &times,
-        &[("root;app::handler", 10), ("root;app::handler;app::load;tokio::time::sleep;SLEEP;QUEUE", 20)],
-    );
+    is(&times, &[("root;app::handler", 10), ("root;app::handler;app::load;tokio::time::sleep;SLEEP;QUEUE", 20)]);
 }

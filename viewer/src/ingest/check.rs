@@ -10,6 +10,8 @@ use crate::graph::stacks::BadProfile;
 pub(crate) enum Refusal {
     #[error("it is not the protobuf message that this call takes: {0}")]
     NotProtobuf(#[from] DecodeError),
+    #[error("it is not the JSON of an error event: {0}")]
+    NotJson(#[from] serde_json::Error),
     #[error("it ends in the middle of a field")]
     Truncated,
     #[error("it is larger than {limit} bytes")]

@@ -9,6 +9,7 @@ pub(crate) mod error_event;
 pub(crate) mod fields;
 pub(crate) mod files;
 pub(crate) mod gzip;
+pub(crate) mod lines;
 pub(crate) mod requests;
 pub(crate) mod server;
 pub(crate) mod trace;

@@ -22,7 +22,8 @@ mod linux;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
 
-pub(crate) use api::{RawSample, SamplerError, SamplerSettings, SamplerStats};
 #[allow(unused_imports, reason = "what puts the parts together comes after them")]
-pub(crate) use linux::Entered;
-pub(crate) use linux::Sampler;
+pub(crate) use self::{
+    api::{RawSample, SamplerError, SamplerSettings, SamplerStats},
+    linux::{Entered, Sampler},
+};

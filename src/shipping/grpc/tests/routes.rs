@@ -1,6 +1,6 @@
 //! Sockets of this machine, IPv6, proxies and compression.
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
@@ -36,16 +36,34 @@ async fn a_batch_arrives_over_ipv6() {
 
 /// A proxy that answers each CONNECT by `answer`, and relays after a 200; gives what it was asked for.
 async fn proxy(answer: &'static str) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    proxy_behind(answer, |client| async { Some(client) }).await
+}
+
+/// What is said up to the first empty line; `None` when there is none.
+async fn head(client: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(client.read_u8().await.ok()?);
+    }
+    Some(String::from_utf8(head).unwrap())
+}
+
+/// As [`proxy`], where `open` makes the stream in which we and the proxy talk.
+async fn proxy_behind<S, F>(
+    answer: &'static str,
+    open: impl Fn(TcpStream) -> F + Send + 'static,
+) -> (SocketAddr, mpsc::UnboundedReceiver<String>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Option<S>> + Send + 'static,
+{
     let listener = TcpListener::bind(any_port()).await.unwrap();
     let (asked, questions) = mpsc::unbounded_channel();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                head.push(client.read_u8().await.unwrap());
-            }
-            let head = String::from_utf8(head).unwrap();
+        while let Ok((client, _)) = listener.accept().await {
+            let Some(mut client) = open(client).await else { continue };
+            let Some(head) = head(&mut client).await else { continue };
             let target = head.split_whitespace().nth(1).unwrap().to_owned();
             asked.send(head).unwrap();
             client.write_all(format!("HTTP/1.1 {answer}\r\n\r\n").as_bytes()).await.unwrap();
@@ -90,6 +108,65 @@ async fn a_proxy_that_refuses_is_named_without_its_password() {
         "{error}"
     );
     assert!(server.received().is_empty());
+}
+
+/// A proxy to which one speaks TLS, and the server behind it; who trusts both, and who only the server.
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+async fn secure_proxy() -> (IngestServer, SocketAddr, mpsc::UnboundedReceiver<String>, [TlsSettings; 2]) {
+    let (server, [both, one], config) = super::tls::server_and_proxy().await;
+    let acceptor = tokio_rustls::TlsAcceptor::from(config);
+    let (address, questions) = proxy_behind("200 OK", move |client| {
+        let accepting = acceptor.accept(client);
+        async move {
+            // `Err`: the peer does not trust us.
+            let stream = accepting.await.ok()?;
+            assert_eq!(stream.get_ref().1.alpn_protocol(), None, "a proxy speaks HTTP/1.1");
+            Some(stream)
+        }
+    })
+    .await;
+    (server, address, questions, [both, one])
+}
+
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+fn through_secure(server: &IngestServer, proxy: SocketAddr, tls: TlsSettings) -> GrpcAdapter {
+    let proxy = ProxySettings { https: format!("https://user:s3cret@{proxy}"), no: String::new() };
+    GrpcAdapter::new(GrpcSettings { use_ssl: true, tls, proxy, ..settings(server.address()) }).unwrap()
+}
+
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+#[tokio::test]
+async fn tls_to_the_proxy_carries_the_question_and_tls_to_the_server_goes_through_it() {
+    let (server, address, mut questions, [trusting_both, _]) = secure_proxy().await;
+    ship(&through_secure(&server, address, trusting_both), 2).await.unwrap();
+    let question = questions.recv().await.unwrap();
+    assert!(question.starts_with(&format!("CONNECT {} HTTP/1.1", server.address())), "{question}");
+    assert!(question.to_ascii_lowercase().contains("proxy-authorization: basic dxnlcjpzm2nyzxq="), "{question}");
+    assert_eq!(server.received()[0].traces.len(), 2);
+}
+
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+#[tokio::test]
+async fn a_proxy_that_is_not_trusted_is_told_from_the_server_and_learns_nothing() {
+    let (server, address, mut questions, [_, trusting_the_server]) = secure_proxy().await;
+    let error = ship(&through_secure(&server, address, trusting_the_server), 1).await.unwrap_err().to_string();
+    assert!(error.contains("no TLS with the proxy (127.0.0.1)") && error.contains("UnknownIssuer"), "{error}");
+    assert!(!error.contains("s3cret"), "{error}");
+    assert!(questions.try_recv().is_err() && server.received().is_empty());
+}
+
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc"))]
+#[tokio::test]
+async fn a_proxy_that_speaks_plain_text_where_tls_was_asked_for_is_not_talked_to() {
+    let (server, tls) = super::tls::any_server().await;
+    let (address, mut questions) = proxy("200 OK").await;
+    // What it reads is the begin of a handshake, in which it finds no end of a head.
+    let impatient = GrpcSettings { connect_timeout: Duration::from_millis(300), ..settings(server.address()) };
+    let proxy = ProxySettings { https: format!("https://user:s3cret@{address}"), no: String::new() };
+    let adapter = GrpcAdapter::new(GrpcSettings { use_ssl: true, tls, proxy, ..impatient }).unwrap();
+    let error = ship(&adapter, 1).await.unwrap_err().to_string();
+    assert!(error.contains("the TLS handshake took longer than connect_timeout"), "{error}");
+    assert!(questions.try_recv().is_err() && server.received().is_empty());
 }
 
 #[cfg(not(feature = "gzip"))]

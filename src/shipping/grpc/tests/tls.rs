@@ -83,6 +83,15 @@ pub(super) async fn any_server() -> (IngestServer, TlsSettings) {
     (start(authority.sign("127.0.0.1", |_| ()).server(&BOTH, None)).await, trusting(&authority))
 }
 
+/// A server, what a proxy before it needs, and two clients: one that trusts both, and one that trusts the server alone.
+pub(super) async fn server_and_proxy() -> (IngestServer, [TlsSettings; 2], Arc<ServerConfig>) {
+    let (servers, proxies) = (Authority::new(), Authority::new());
+    let server = start(servers.sign("127.0.0.1", |_| ()).server(&BOTH, None)).await;
+    let ca = Pem::Text(format!("{}{}", servers.pem(), proxies.pem()).into_bytes());
+    let both = TlsSettings { ca: Some(ca), ..TlsSettings::default() };
+    (server, [both, trusting(&servers)], proxies.sign("127.0.0.1", |_| ()).server(&BOTH, None))
+}
+
 /// The error of a batch that must not arrive.
 async fn refusal(server: &IngestServer, tls: TlsSettings) -> String {
     let error = ship(&over_tls(server.address(), tls), 1).await.unwrap_err();

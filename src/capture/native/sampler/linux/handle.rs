@@ -75,6 +75,14 @@ impl Sampler {
         Entered { slot: Some(slot), label, before, not_send: PhantomData }
     }
 
+    /// Ends this agent's samples, as its drop does. Safe to call twice.
+    pub(crate) fn stop(&self) {
+        // In a forked child the locks may be held for good, and nothing is armed.
+        if !is_forked_child() {
+            process().leave(self.agent);
+        }
+    }
+
     /// Takes out this agent's samples. Those of a poll are all there once it has been left. For the agent's threads: it
     /// takes a lock, which is held while `each` runs.
     pub(crate) fn drain(&self, each: &mut dyn FnMut(RawSample<'_>)) {
@@ -111,10 +119,7 @@ impl Sampler {
 
 impl Drop for Sampler {
     fn drop(&mut self) {
-        // In a forked child the locks may be held for good, and nothing is armed.
-        if !is_forked_child() {
-            process().leave(self.agent);
-        }
+        self.stop();
     }
 }
 
@@ -186,7 +191,7 @@ fn retire_all() -> bool {
         Instant::now() >= deadline
     };
     // All of them, also after one that could not be waited for.
-    pool::slots().fold(true, |have_retired, slot| slot.retire(&mut is_late) && have_retired)
+    pool::slots().filter(|slot| !slot.retire(&mut is_late)).count() == 0
 }
 
 fn number_of(signal: CpuSignal) -> libc::c_int {

@@ -85,6 +85,14 @@ unsafe fn tick(cookie: Cookie, context: *const libc::ucontext_t) {
     *errno = saved;
 }
 
+/// One run of the handler in the calling thread, for measuring: as if a tick had found it in the function that this is
+/// inlined into.
+#[cfg(feature = "testing")]
+#[inline(always)]
+pub(super) fn tick_by_hand(slot: &Slot) {
+    sample_and_arm(slot, Registers::here());
+}
+
 fn sample_and_arm(slot: &Slot, registers: Registers) {
     if !slot.begin_tick() {
         return;

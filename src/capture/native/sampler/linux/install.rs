@@ -86,10 +86,26 @@ fn is_entry(present: &libc::sigaction, link: usize) -> bool {
 fn action_over(previous: &libc::sigaction, link: usize) -> Option<libc::sigaction> {
     let mut action = disposition::empty();
     action.sa_sigaction = *ENTRIES.get(link)? as usize;
-    // Whom we forward to relies on its own mask.
-    action.sa_mask = previous.sa_mask;
+    action.sa_mask = all_but_faults();
     action.sa_flags = libc::SA_SIGINFO | libc::SA_RESTART | alternate_stack(previous);
     Some(action)
+}
+
+/// What waits while the handler runs, for the half microsecond that it takes: more than whom we forward to can ask for. An
+/// alternate stack of 8 KiB has no room for the frames of many handlers on top of each other. Faults cannot wait: one
+/// that is blocked ends the process, and a handler that we forward to may mean to have them.
+fn all_but_faults() -> libc::sigset_t {
+    let mut set = disposition::empty().sa_mask;
+    // SAFETY: the pointer is valid during the calls, and all are numbers of signals.
+    unsafe {
+        libc::sigfillset(&raw mut set);
+        for fault in
+            [libc::SIGSEGV, libc::SIGBUS, libc::SIGFPE, libc::SIGILL, libc::SIGTRAP, libc::SIGSYS, libc::SIGABRT]
+        {
+            libc::sigdelset(&raw mut set, fault);
+        }
+    }
+    set
 }
 
 /// Alternate stacks have 8 KiB: enough for us, and not for a handler that was written for the whole stack (one that

@@ -22,3 +22,18 @@ mod slot;
 mod timer;
 
 pub(crate) use handle::{Entered, Sampler};
+
+/// See `handler`; false when the thread has no slot.
+#[cfg(feature = "testing")]
+#[inline(always)]
+pub(super) fn tick_by_hand() -> bool {
+    seat::slot().map(handler::tick_by_hand).is_some()
+}
+
+/// Arms the thread's timer, for measuring.
+#[cfg(feature = "testing")]
+pub(super) fn arm_by_hand() {
+    if let Some(slot) = seat::slot() {
+        slot.arm(crate::capture::native::ticks::monotonic_nanos());
+    }
+}

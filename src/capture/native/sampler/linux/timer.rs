@@ -41,12 +41,13 @@ pub(super) fn arm(timer: TimerId, deadline: u64) -> bool {
         tv_sec: (deadline / NANOS).cast_signed(),
         tv_nsec: (deadline % NANOS).cast_signed(),
     };
-    set(timer, libc::TIMER_ABSTIME, value).is_some()
+    set(timer, libc::TIMER_ABSTIME, value, std::ptr::null_mut())
 }
 
 /// Stops the timer; whether it was running, so that it will not fire any more.
 pub(super) fn disarm(timer: TimerId) -> bool {
-    set(timer, 0, ZERO).is_some_and(is_running)
+    let mut old = OFF;
+    set(timer, 0, ZERO, &raw mut old) && is_running(old)
 }
 
 /// Whether the timer is armed and has not fired.
@@ -66,14 +67,12 @@ pub(super) fn delete(timer: TimerId) {
 const ZERO: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 0 };
 const OFF: libc::itimerspec = libc::itimerspec { it_interval: ZERO, it_value: ZERO };
 
-/// Returns what was set before.
+/// Writes to `old`, if not null, what was set before.
 #[inline]
-fn set(timer: TimerId, flags: libc::c_int, value: libc::timespec) -> Option<libc::itimerspec> {
+fn set(timer: TimerId, flags: libc::c_int, value: libc::timespec, old: *mut libc::itimerspec) -> bool {
     let new = libc::itimerspec { it_interval: ZERO, it_value: value };
-    let mut old = OFF;
-    // SAFETY: both pointers are valid during the call.
-    let result = unsafe { libc::syscall(libc::SYS_timer_settime, timer.0, flags, &raw const new, &raw mut old) };
-    (result == 0).then_some(old)
+    // SAFETY: `new` is valid during the call, and `old` null or valid.
+    unsafe { libc::syscall(libc::SYS_timer_settime, timer.0, flags, &raw const new, old) == 0 }
 }
 
 fn is_running(left: libc::itimerspec) -> bool {

@@ -140,21 +140,23 @@ pub fn profile_every(period: Duration) {
     unsafe { setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
 }
 
-/// Runs `work` in a handler on an alternate stack of 8 KiB (more where the kernel asks for more).
+/// Runs `work` in a handler on an alternate stack of the usual size: 8 KiB on x86_64, 16 KiB on aarch64, more where the
+/// kernel asks for more.
 ///
 /// # Errors
 /// When the kernel takes no such stack.
 pub fn on_alternate_stack(work: &mut dyn FnMut()) -> io::Result<()> {
     // Beside the sampler's signals and std's.
     const SIGNAL: libc::c_int = libc::SIGWINCH;
-    let mut memory = vec![0u8; 8_192.max(minimal_stack())];
+    let mut memory = vec![0u8; libc::SIGSTKSZ.max(minimal_stack())];
     let stack = libc::stack_t { ss_sp: memory.as_mut_ptr().cast(), ss_flags: 0, ss_size: memory.len() };
     let mut before = libc::stack_t { ss_sp: std::ptr::null_mut(), ss_flags: 0, ss_size: 0 };
     // SAFETY: the memory outlives its use: the stack from before is put back below.
     if unsafe { libc::sigaltstack(&raw const stack, &raw mut before) } != 0 {
         return Err(io::Error::last_os_error());
     }
-    WORK.set(Some(std::ptr::from_mut(&mut { work }).cast()));
+    let mut work = work;
+    WORK.set(Some((&raw mut work).cast()));
     let mut action = default_action();
     action.sa_flags = libc::SA_ONSTACK;
     action.sa_sigaction = run_work as *const () as usize;

@@ -1,5 +1,6 @@
 //! For tests: the sampler without an agent around it, and what a host may do to it.
 
+pub mod cost;
 pub mod host;
 
 use super::{RawSample, Sampler, SamplerSettings};

@@ -1,0 +1,143 @@
+//! The agent's thread for native capture: empties the rings of the sampler, unwinds, and reads the modules anew when
+//! something was loaded.
+//!
+//! ```text
+//! awake   a look every 20 ms, as long as traced polls run
+//! asleep  after a second without one; the next traced poll wakes it
+//! ```
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
+use std::thread::Thread;
+use std::time::Duration;
+
+use super::capture::NativeCapture;
+
+/// A ring takes the ticks of this time at 1 kHz, at 12 KiB each.
+const TICK: Duration = Duration::from_millis(20);
+/// Looks without a traced poll before it sleeps.
+const IDLE_TICKS: u32 = 50;
+/// How long it sleeps at most: a wake that got lost in a forked child or by a thread that died is made up for.
+const SLEEP: Duration = Duration::from_secs(10);
+
+/// What host threads and the thread have in common.
+#[derive(Debug, Default)]
+pub(super) struct Bell {
+    thread: OnceLock<Thread>,
+    is_asleep: AtomicBool,
+    /// A traced poll has begun since the last look.
+    has_polled: AtomicBool,
+    is_over: AtomicBool,
+}
+
+impl Bell {
+    /// A traced poll begins. Two loads, unless it is the first since the last look.
+    #[inline]
+    pub(super) fn polled(&self) {
+        // Relaxed: a look that misses it sees it 20 ms later.
+        if !self.has_polled.load(Ordering::Relaxed) {
+            self.first_polled();
+        }
+    }
+
+    #[cold]
+    fn first_polled(&self) {
+        // Swaps, all SeqCst, in the opposite order to those in `rest`: either it sees the poll, or this sees it asleep.
+        self.has_polled.swap(true, Ordering::SeqCst);
+        if self.is_asleep.swap(false, Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// The thread ends at its next look.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Waits for the time of the next look.
+    fn rest(&self, idle: &mut u32) {
+        let has_polled = self.has_polled.swap(false, Ordering::SeqCst);
+        *idle = if has_polled { 0 } else { idle.saturating_add(1) };
+        if *idle < IDLE_TICKS {
+            return std::thread::park_timeout(TICK);
+        }
+        self.is_asleep.swap(true, Ordering::SeqCst);
+        if !self.has_polled.load(Ordering::SeqCst) && !self.is_over.load(Ordering::Acquire) {
+            std::thread::park_timeout(SLEEP);
+        }
+        self.is_asleep.swap(false, Ordering::SeqCst);
+    }
+}
+
+/// Starts the thread; it ends by itself when nobody has `capture` any more, or at [`Bell::end`].
+///
+/// # Errors
+/// When the system gives no thread.
+pub(super) fn start(capture: &Arc<NativeCapture>, on_start: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let (capture, bell) = (Arc::downgrade(capture), capture.bell.clone());
+    let started = bell.clone();
+    let thread = std::thread::Builder::new().name("flame-on-native".into()).spawn(move || {
+        on_start();
+        work(&capture, &bell);
+    })?;
+    // Only one thread is ever started for a bell.
+    started.thread.set(thread.thread().clone()).ok();
+    Ok(())
+}
+
+fn work(capture: &Weak<NativeCapture>, bell: &Bell) {
+    let mut idle = 0;
+    while !bell.is_over.load(Ordering::Acquire) {
+        let Some(alive) = capture.upgrade() else { return };
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| alive.look())) {
+            // Its drop could panic again.
+            std::mem::forget(payload);
+        }
+        drop(alive);
+        bell.rest(&mut idle);
+    }
+}
+
+/// A lock whose data is sound whatever happened to its last holder.
+pub(super) fn lock<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_after_a_long_rest_wakes_the_thread() {
+        let bell = Arc::new(Bell::default());
+        let sleeper = bell.clone();
+        let thread = std::thread::spawn(move || {
+            let began = std::time::Instant::now();
+            sleeper.rest(&mut IDLE_TICKS.clone());
+            began.elapsed()
+        });
+        bell.thread.set(thread.thread().clone()).ok();
+        while !bell.is_asleep.load(Ordering::SeqCst) && !thread.is_finished() {
+            std::thread::yield_now();
+        }
+        bell.polled();
+        assert!(thread.join().is_ok_and(|slept| slept < SLEEP));
+    }
+
+    #[test]
+    fn a_poll_before_the_rest_keeps_it_short() {
+        let bell = Bell::default();
+        bell.polled();
+        let mut idle = IDLE_TICKS;
+        bell.rest(&mut idle);
+        assert_eq!(idle, 0);
+    }
+}

@@ -1,0 +1,70 @@
+//! What the sampler costs, in nanoseconds.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use super::Probe;
+use crate::capture::native::registers::Registers;
+use crate::capture::native::sampler::linux;
+
+/// The rate limit lets so many samples through at once.
+const BURST: usize = 50;
+const ROUNDS: usize = 200;
+/// The largest stack that is measured.
+const MAX_BYTES: usize = 16 * 1024;
+/// What a ring takes.
+const MAX_RING: usize = 200 * 1024;
+
+/// Entering and leaving a poll while the timer is armed: the median.
+pub fn enter_and_leave(probe: &Probe) -> f64 {
+    const POLLS: u32 = 20_000;
+    let base = usize::try_from(Registers::here().sp).unwrap_or(0);
+    // Around it a poll that keeps the timer armed.
+    let _outer = probe.0.enter(1, base);
+    median((0..ROUNDS).map(|_| {
+        let begin = Instant::now();
+        for _ in 0..POLLS {
+            black_box(black_box(&probe.0).enter(2, base).leave());
+        }
+        per(begin.elapsed(), POLLS)
+    }))
+}
+
+/// One run of the handler over a stack of `bytes` (16 KiB at most): the median. With the system call that arms the timer, and without
+/// the kernel's part of a signal.
+pub fn handler(probe: &Probe, bytes: usize) -> f64 {
+    // So that there are as many bytes above the stack pointer.
+    let _ballast = black_box([0u8; MAX_BYTES]);
+    let base = usize::try_from(Registers::here().sp).unwrap_or(0).wrapping_add(bytes.min(MAX_BYTES));
+    median((0..ROUNDS).map(|_| {
+        probe.discard();
+        // The limit fills up again.
+        std::thread::sleep(Duration::from_millis(15));
+        let _entered = probe.0.enter(1, base);
+        let begin = Instant::now();
+        let ticks = (0..BURST.min(MAX_RING / bytes.max(1))).filter(|_| linux::tick_by_hand()).count();
+        per(begin.elapsed(), u32::try_from(ticks).unwrap_or(1).max(1))
+    }))
+}
+
+/// Arming the timer, which is the greater part of a run of the handler: the median.
+pub fn arm(probe: &Probe) -> f64 {
+    const CALLS: u32 = 1_000;
+    let base = usize::try_from(Registers::here().sp).unwrap_or(0);
+    let _entered = probe.0.enter(1, base);
+    median((0..ROUNDS).map(|_| {
+        let begin = Instant::now();
+        (0..CALLS).for_each(|_| linux::arm_by_hand());
+        per(begin.elapsed(), CALLS)
+    }))
+}
+
+fn per(elapsed: Duration, count: u32) -> f64 {
+    elapsed.as_nanos() as f64 / f64::from(count)
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}

@@ -1,0 +1,71 @@
+//! Where real leaf futures wait, which branch fired and who answered: by function names, without a frame by hand.
+
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::sync::{LazyLock, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use flame_on::testing::TestAgent;
+use flame_on::{Scope, Trace};
+
+const SHORT: Duration = Duration::from_millis(20);
+
+/// One for all tests, one at a time: it reads this program's symbols once.
+static AGENT: LazyLock<Mutex<TestAgent>> = LazyLock::new(|| Mutex::new(TestAgent::start().unwrap()));
+
+/// A traced run of `work`, on a runtime with two workers.
+fn trace<F: Future<Output = ()> + Send + 'static>(work: F) -> Trace {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    traced(|scope| runtime.block_on(async { tokio::spawn(scope.run(work)).await.unwrap() }))
+}
+
+fn traced(run: impl FnOnce(Scope)) -> Trace {
+    let agent = AGENT.lock().unwrap_or_else(PoisonError::into_inner);
+    run(agent.unit("test", || "one"));
+    let ended = Instant::now();
+    loop {
+        // The symbols of a program that is not optimised can take long to read.
+        if let Some(trace) = agent.traces_blocking().pop() {
+            return trace;
+        }
+        assert!(ended.elapsed() < Duration::from_secs(180), "{:#?}", agent.stats());
+    }
+}
+
+/// The paths that end in a wait, without the root.
+fn waits(trace: &Trace) -> Vec<(String, Duration)> {
+    let paths = trace.paths().filter(|(path, _)| path.contains("SLEEP") && !path.contains("QUEUE"));
+    paths.map(|(path, time)| (path.split_once(';').map_or("", |(_, path)| path).to_owned(), time)).collect()
+}
+
+fn short(path: &str) -> String {
+    let modules = ["channels::", "combinators::", "io::", "tasks::"];
+    modules.iter().fold(path.to_owned(), |path, module| path.replace(&format!("native_waits::{module}"), ""))
+}
+
+/// That the longest waiting of `trace` stands under `expected`: frames, of which a `*` leaves the rest of one open.
+#[track_caller]
+fn waits_at(trace: &Trace, expected: &str) {
+    let waits = waits(trace);
+    let longest = waits.iter().max_by_key(|(_, time)| *time).map_or("", |(path, _)| path);
+    assert!(is_like(&short(longest), expected), "expected {expected}, found {waits:#?}");
+}
+
+fn is_like(path: &str, pattern: &str) -> bool {
+    let is_frame = |(frame, pattern): (&str, &str)| match pattern.strip_suffix('*') {
+        Some(prefix) => frame.starts_with(prefix),
+        None => frame == pattern,
+    };
+    let (frames, patterns) = (path.split(';'), pattern.split(';'));
+    frames.clone().count() == patterns.clone().count() && frames.zip(patterns).all(is_frame)
+}
+
+#[path = "native_waits/channels.rs"]
+mod channels;
+#[path = "native_waits/combinators.rs"]
+mod combinators;
+#[path = "native_waits/io.rs"]
+mod io;
+#[path = "native_waits/tasks.rs"]
+mod tasks;

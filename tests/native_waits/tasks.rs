@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use flame_on::FrameExt as _;
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use tokio::sync::oneshot;
+use tokio::task::{JoinSet, LocalSet, spawn_blocking};
+use tokio::time::sleep;
+
+use super::{SHORT, short, trace, traced, waits, waits_at};
+
+async fn joins() {
+    tokio::spawn(is_joined()).await.unwrap();
+}
+
+async fn is_joined() {
+    sleep(SHORT).await;
+}
+
+#[test]
+fn a_spawned_task() {
+    waits_at(&trace(joins()), "joins;tokio::*;SLEEP");
+}
+
+async fn joins_blocking() {
+    spawn_blocking(blocks).await.unwrap();
+}
+
+fn blocks() {
+    std::thread::sleep(SHORT);
+}
+
+#[test]
+fn a_blocking_task() {
+    waits_at(&trace(joins_blocking()), "joins_blocking;tokio::*;SLEEP");
+}
+
+async fn joins_set() {
+    let mut set = JoinSet::new();
+    set.spawn(is_joined());
+    set.join_next().await.unwrap().unwrap();
+}
+
+#[test]
+fn a_join_set() {
+    waits_at(&trace(joins_set()), "joins_set;tokio::*;SLEEP");
+}
+
+struct PriceActor;
+
+struct Price(RpcReplyPort<u32>);
+#[cfg(feature = "ractor-cluster")]
+impl ractor::Message for Price {}
+
+// The macro writes the implementation for ractor with and without its `async-trait` feature.
+#[ractor::actor(message = Price, state = (), arguments = ())]
+impl PriceActor {
+    async fn pre_start(&self, _: ActorRef<Price>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+
+    async fn handle(&self, _: ActorRef<Price>, Price(reply): Price, (): &mut ()) -> Result<(), ActorProcessingErr> {
+        sleep(SHORT).await;
+        reply.send(7).ok();
+        Ok(())
+    }
+}
+
+async fn asks_an_actor() {
+    let (actor, _) = Actor::spawn(None, PriceActor, ()).await.unwrap();
+    get_price(&actor).await;
+    actor.stop(None);
+}
+
+async fn get_price(actor: &ActorRef<Price>) {
+    let answer = actor.call(Price, Some(Duration::from_secs(60))).await.unwrap();
+    assert_eq!(answer.unwrap(), 7);
+}
+
+#[test]
+fn a_ractor_call_without_a_word_in_the_actor() {
+    waits_at(&trace(asks_an_actor()), "asks_an_actor;get_price;*;SLEEP;CALL tasks::PriceActor");
+}
+
+async fn waits_for_a_named_task() {
+    let (sender, receiver) = oneshot::channel();
+    tokio::spawn(async move { sends(sender).await }.task_named("price writer"));
+    receiver.await.unwrap();
+}
+
+async fn sends(sender: oneshot::Sender<()>) {
+    sleep(SHORT).await;
+    sender.send(()).unwrap();
+}
+
+#[test]
+fn a_named_task() {
+    waits_at(&trace(waits_for_a_named_task()), "waits_for_a_named_task;tokio::sync::oneshot*;SLEEP;CALL price writer");
+}
+
+async fn runs_locally() {
+    let local = async {
+        let set = LocalSet::new();
+        set.run_until(async { tokio::task::spawn_local(is_joined()).await.unwrap() }).await;
+    };
+    local.await;
+}
+
+#[test]
+fn a_local_set() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let trace = traced(|scope| runtime.block_on(scope.run(runs_locally())));
+    let waits = waits(&trace);
+    let longest = waits.iter().max_by_key(|(_, time)| *time).unwrap();
+    assert!(short(&longest.0).starts_with("runs_locally;"), "{waits:#?}");
+}
+
+async fn yields() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[test]
+fn a_task_that_yields_waits_for_a_worker_and_for_nobody_else() {
+    let trace = trace(yields());
+    assert!(waits(&trace).iter().all(|(path, _)| !path.contains("CALL")), "{:#?}", waits(&trace));
+    let queued = trace.paths().filter(|(path, _)| path.ends_with("SLEEP;QUEUE")).map(|(_, time)| time).sum::<Duration>();
+    let slept = waits(&trace).iter().map(|(_, time)| *time).sum::<Duration>();
+    assert!(queued > slept, "{:#?}", trace.paths().collect::<Vec<_>>());
+}
+
+async fn blocks_in_place() {
+    tokio::task::block_in_place(spins);
+    sleep(Duration::from_millis(1)).await;
+}
+
+fn spins() {
+    let start = std::time::Instant::now();
+    while start.elapsed() < 10 * SHORT {
+        std::hint::black_box(start);
+    }
+}
+
+#[test]
+fn work_in_block_in_place_is_the_function_that_does_it() {
+    let trace = trace(blocks_in_place());
+    let paths: Vec<_> = trace.paths().map(|(path, time)| (short(&path), time)).collect();
+    let spun: Duration = paths.iter().filter(|(path, _)| path.contains("blocks_in_place;spins")).map(|path| path.1).sum();
+    assert!(spun > 5 * SHORT, "{paths:#?}");
+}

@@ -1,0 +1,24 @@
+//! Prints what the sampler costs; asserts nothing about time, which belongs to the machine.
+//!
+//! `cargo test --release --features __native --test sampler_cost -- --ignored --nocapture`
+#![cfg(all(native_capture, feature = "testing"))]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]
+
+use flame_on::__sampler::{Counts, Probe, cost};
+use flame_on::CpuSignal;
+
+#[test]
+#[ignore = "a measurement"]
+fn what_it_costs() {
+    // Ticks of its own would be in the way.
+    let probe = Probe::start(1, CpuSignal::Urg, 4).unwrap();
+    let before = Counts::now();
+    println!("enter and leave: {:.1} ns", cost::enter_and_leave(&probe));
+    println!("arming the timer: {:.0} ns", cost::arm(&probe));
+    for bytes in [0, 1_024, 4_096, 16_384] {
+        println!("handler over {bytes} bytes of stack: {:.0} ns", cost::handler(&probe, bytes));
+    }
+    let counts = Counts::now().since(before);
+    assert!(counts.taken > 1_000 && counts.ring_full < counts.taken / 10, "{counts:?}");
+}

@@ -3,7 +3,7 @@
 //! `testdata/stacks/` has a file for each: what was recorded (root to leaf, a function a line: the linker's name, and
 //! the source as the debug information has it), and above that, after `# shown`, what is left of it.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

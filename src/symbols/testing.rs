@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::elf::ElfFile;
@@ -26,7 +26,7 @@ pub(super) fn program(change: impl FnOnce(&mut ModuleInfo)) -> ModuleMap {
 }
 
 /// The one that stands in the file.
-pub(super) fn build_id(path: &PathBuf) -> Option<Box<[u8]>> {
+pub(super) fn build_id(path: &Path) -> Option<Box<[u8]>> {
     ElfFile::open(path, &PageCache::new(1 << 20)).unwrap().build_id
 }
 
@@ -112,7 +112,7 @@ pub(super) fn build(options: &[&str]) -> Built {
     build_with(options, &for_library, "0102030405060708")
 }
 
-fn compile(folder: &std::path::Path, options: &[&str]) {
+fn compile(folder: &Path, options: &[&str]) {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = std::process::Command::new(compiler);
     command.current_dir(folder).args(["--edition=2021", "-Copt-level=2", "-Ccodegen-units=1"]).args(options);

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,7 @@ fn resident() -> usize {
 }
 
 /// Every function of a program, in an order that jumps through it.
-fn functions(path: &PathBuf) -> Vec<u64> {
+fn functions(path: &Path) -> Vec<u64> {
     let file = ElfFile::open(path, &PageCache::new(MOST)).unwrap();
     let addresses = SymbolTable::read(&file, MOST).addresses();
     let count = addresses.len();

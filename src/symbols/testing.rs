@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::elf::ElfFile;
@@ -26,7 +26,7 @@ pub(super) fn program(change: impl FnOnce(&mut ModuleInfo)) -> ModuleMap {
 }
 
 /// The one that stands in the file.
-pub(super) fn build_id(path: &PathBuf) -> Option<Box<[u8]>> {
+pub(super) fn build_id(path: &Path) -> Option<Box<[u8]>> {
     ElfFile::open(path, &PageCache::new(1 << 20)).unwrap().build_id
 }
 

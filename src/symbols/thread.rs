@@ -183,7 +183,7 @@ impl Shared {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Instant;

@@ -18,6 +18,8 @@ mod name;
 mod pages;
 mod reader;
 mod sections;
+#[cfg(all(test, target_os = "linux"))]
+mod stacks;
 pub(crate) mod symbol;
 pub(crate) mod symbolizer;
 mod symtab;

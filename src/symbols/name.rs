@@ -20,15 +20,22 @@ const CRATES: &[(&str, Class)] = &[
     ("std::panicking", Class::Plumbing),
     ("std::rt", Class::Plumbing),
     ("std::sys", Class::Plumbing),
-    ("std::thread::local", Class::Plumbing),
+    ("std::thread", Class::Plumbing),
+    ("std::thread::functions", Class::Library),
+    ("std::thread::sleep", Class::Library),
+    (SLICE, Class::Library),
     ("alloc", Class::Library),
+    ("alloc::alloc", Class::Plumbing),
     ("alloc::boxed", Class::Plumbing),
+    ("alloc::raw_vec", Class::Plumbing),
     ("tokio", Class::Library),
     ("tokio::runtime", Class::Plumbing),
     ("tokio::runtime::task::join::JoinHandle", Class::Library),
     ("tokio::task::coop", Class::Plumbing),
     ("tokio::loom", Class::Plumbing),
     ("tokio::future", Class::Plumbing),
+    ("tokio::sync::task", Class::Plumbing),
+    ("tokio::time::sleep::Sleep::poll_elapsed", Class::Plumbing),
     ("futures", Class::Library),
     ("futures_channel", Class::Library),
     ("futures_core", Class::Plumbing),
@@ -62,9 +69,25 @@ const CRATES: &[(&str, Class)] = &[
     ("flame_on", Class::Plumbing),
 ];
 
+/// Types of the language itself, with what is called them here where they have no name. What they do says nothing.
+const BARE_TYPES: &[&str] = &[
+    "bool", "char", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32",
+    "f64", "fn", "tuple",
+];
+
 /// Parts of the paths of sources that are not the user's: cargo's caches, vendored crates, the toolchain.
 const LIBRARY_PATHS: &[&str] =
     &["/registry/src/", "/git/checkouts/", "/vendor/", "/rustc/", "/lib/rustlib/src/", "/rust/deps/", "/usr/src/"];
+
+/// Functions of C that every thread begins with.
+const BEGINNINGS: &[&str] =
+    &["_start", "clone", "clone3", "main", "start_thread", "__libc_start_main", "__libc_start_call_main"];
+
+/// Marks of the C library's own names for its functions: `__GI___libc_free` is `free`.
+const C_MARKS: &[&str] = &["__GI_", "__libc_"];
+
+/// What slices and arrays are called; sorting one is worth its name.
+const SLICE: &str = "slice";
 
 /// Crate and method of what an actor's messages are handled by.
 const ACTOR_TRAITS: &[(&str, &str)] = &[("ractor::", "::handle")];
@@ -74,29 +97,70 @@ pub(super) fn read(raw: &str) -> Named {
         Ok(name) => format!("{name:#}"),
         Err(_) => raw.to_owned(),
     };
-    let Some(inner) = demangled.strip_prefix('<') else {
-        return Named { text: without_generics(&demangled), is_actor_handler: false };
-    };
-    let Some(end) = closing(inner) else { return Named { text: demangled, is_actor_handler: false } };
-    let (head, rest) = (inner.get(..end).unwrap_or_default(), inner.get(end + 1..).unwrap_or_default());
-    let (own, implemented) = match split_as(head) {
-        Some((own, implemented)) => (own, without_generics(implemented)),
-        None => (head, String::new()),
-    };
-    let rest = without_generics(rest);
-    let path = read(bare_type(own)).text;
-    // A parameter of a generic function says nothing: the trait does.
-    let path = if path.contains("::") || implemented.is_empty() { path } else { implemented.clone() };
-    let is_future = implemented == "core::future::future::Future";
-    let rest = if is_future { rest.strip_suffix("::poll").unwrap_or(&rest) } else { &rest };
-    let is_actor_handler = ACTOR_TRAITS
-        .iter()
-        .any(|(krate, method)| implemented.starts_with(krate) && implemented.ends_with("::Actor") && rest == *method);
-    Named { text: format!("{path}{rest}"), is_actor_handler }
+    match Parts::of(&demangled) {
+        Some(parts) => parts.named(),
+        None => Named { text: without_generics(without_marks(&demangled)), is_actor_handler: false },
+    }
+}
+
+fn without_marks(name: &str) -> &str {
+    let is_beginning = BEGINNINGS.contains(&name);
+    C_MARKS.iter().filter(|_| !is_beginning).fold(name, |name, mark| name.strip_prefix(mark).unwrap_or(name))
+}
+
+/// A name that begins with a type: `<own as implemented>rest`, or `module::<impl implemented for own>rest`.
+struct Parts<'a> {
+    own: &'a str,
+    implemented: Option<&'a str>,
+    rest: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(name: &'a str) -> Option<Self> {
+        let at = name.find('<')?;
+        let inner = name.get(at + 1..)?;
+        let end = closing(inner)?;
+        let (head, rest) = (inner.get(..end)?, inner.get(end + 1..)?);
+        if at == 0 {
+            let (own, implemented) = split(head, " as ").map_or((head, None), |(own, other)| (own, Some(other)));
+            return Some(Self { own, implemented, rest });
+        }
+        let (implemented, own) = split(head.strip_prefix("impl ")?, " for ")?;
+        Some(Self { own, implemented: Some(implemented), rest })
+    }
+
+    fn named(&self) -> Named {
+        let implemented = self.implemented.map(without_generics).unwrap_or_default();
+        let rest = without_generics(self.rest);
+        let path = path_of_type(bare_type(self.own));
+        // A parameter of a generic function says nothing: the trait does.
+        let says_something = path.contains("::") || BARE_TYPES.contains(&&*path) || path == SLICE;
+        let path = if says_something || implemented.is_empty() { path } else { implemented.clone() };
+        let is_future = implemented == "core::future::future::Future";
+        let rest = if is_future { rest.strip_suffix("::poll").unwrap_or(&rest) } else { &rest };
+        let is_actor_handler = ACTOR_TRAITS.iter().any(|(krate, method)| {
+            implemented.starts_with(krate) && implemented.ends_with("::Actor") && rest == *method
+        });
+        Named { text: format!("{path}{rest}"), is_actor_handler }
+    }
+}
+
+/// Types without a name are called by what they are.
+fn path_of_type(own: &str) -> String {
+    match own.chars().next() {
+        Some('[') => SLICE.into(),
+        Some('(') => "tuple".into(),
+        _ if ["fn(", "unsafe fn(", "extern "].iter().any(|start| own.starts_with(start)) => "fn".into(),
+        _ => read(own).text,
+    }
 }
 
 /// By its source where that is known, else by its crate.
 pub(super) fn class_of(named: &Named, file: Option<&str>) -> Class {
+    let first = named.text.split("::").next().unwrap_or_default();
+    if BARE_TYPES.contains(&first) && named.text.contains("::") {
+        return Class::Plumbing;
+    }
     let listed = CRATES
         .iter()
         .filter(|(path, _)| is_below(&named.text, path))
@@ -104,7 +168,7 @@ pub(super) fn class_of(named: &Named, file: Option<&str>) -> Class {
         .map(|(_, class)| *class);
     if !named.text.contains("::") {
         // C, or a name that was cut short.
-        return Class::Library;
+        return if BEGINNINGS.contains(&&*named.text) { Class::Plumbing } else { Class::Library };
     }
     match file.filter(|file| file.starts_with('/')) {
         _ if is_below(&named.text, "flame_on") => Class::Plumbing,
@@ -145,10 +209,11 @@ fn closing(text: &str) -> Option<usize> {
     depths(text).find(|(_, _, depth)| *depth < 0).map(|(at, ..)| at)
 }
 
-fn split_as(head: &str) -> Option<(&str, &str)> {
-    let is_as = |at: usize| head.get(at..).is_some_and(|rest| rest.starts_with(" as "));
-    let (at, ..) = depths(head).find(|(at, _, depth)| *depth == 0 && is_as(*at))?;
-    Some((head.get(..at)?, head.get(at + 4..)?))
+/// At the first `mark` that is not within brackets.
+fn split<'a>(head: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
+    let is_mark = |at: usize| head.get(at..).is_some_and(|rest| rest.starts_with(mark));
+    let (at, ..) = depths(head).find(|(at, _, depth)| *depth == 0 && is_mark(*at))?;
+    Some((head.get(..at)?, head.get(at + mark.len()..)?))
 }
 
 /// Leaves out generic arguments, and segments that only the compiler knows: `{{closure}}`, `{closure#0}`.
@@ -191,6 +256,17 @@ mod tests {
                 "core::ops::function::FnOnce::call_once{{vtable.shim}}",
             ),
             ("malloc", "malloc"),
+            ("__GI___libc_free", "free"),
+            ("__libc_start_main", "__libc_start_main"),
+            (
+                "shop::cpu::_::<impl serde_core::de::Deserialize for shop::cpu::Item>::deserialize",
+                "shop::cpu::Item::deserialize",
+            ),
+            ("tokio::runtime::time::<impl tokio::runtime::time::Handle>::process", "tokio::runtime::time::process"),
+            ("<[shop::Item]>::sort_by::<fn(u8)>", "slice::sort_by"),
+            ("<(A, B) as shop::Pair>::first", "tuple::first"),
+            ("<fn() -> shop::A as core::ops::function::FnOnce<()>>::call_once", "fn::call_once"),
+            ("<u64>::rotate_left", "u64::rotate_left"),
             ("_ZN4shop6orders4load17h0123456789abcdefE", "shop::orders::load"),
         ] {
             assert_eq!(read(raw).text, expected, "{raw}");
@@ -212,6 +288,8 @@ mod tests {
         assert_eq!(class("tower::mine", Some("/srv/tower/src/lib.rs")), Class::Own);
         assert_eq!(class("left::pad", Some("/home/u/.cargo/registry/src/x/left/src/lib.rs")), Class::Library);
         assert_eq!(class("tokio::runtime::park::x", None), Class::Plumbing);
+        assert_eq!(class("<u64>::rotate_left", Some("/rustc/x/library/core/src/num/mod.rs")), Class::Plumbing);
+        assert_eq!(class("<[shop::Item]>::sort_by", None), Class::Library);
         assert_eq!(class("flame_on::capture::x", Some("/srv/flame_on/src/lib.rs")), Class::Plumbing);
     }
 }

@@ -28,7 +28,7 @@ fn announce_native_capture() {
     let has_it = target("TARGET_OS") == "linux"
         && ["x86_64", "aarch64"].contains(&target("TARGET_ARCH").as_str())
         && target("TARGET_POINTER_WIDTH") == "64";
-    let is_asked_for = std::env::var_os("CARGO_FEATURE___NATIVE").is_some();
+    let is_asked_for = std::env::var_os("CARGO_FEATURE_NATIVE").is_some();
     if has_it && is_asked_for && std::env::var_os("CARGO_CFG_MIRI").is_none() {
         println!("cargo::rustc-cfg=native_capture");
     }

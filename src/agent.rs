@@ -5,7 +5,6 @@ mod collector;
 mod error_parts;
 mod errors;
 mod guard;
-#[cfg(native_capture)]
 mod native;
 mod registry;
 mod start;
@@ -117,6 +116,7 @@ impl FlameOn {
             capture_bytes: core.budget.used(),
             breaker_open: core.is_shut(Shut::Breaker),
             running: core.is_on(),
+            native: inner.made.native.stats(),
             error_queue: errors.as_ref().map(|errors| errors.queue.stats()).unwrap_or_default(),
             ..core.counters.read().with_trace_queue(traces.stats())
         }

@@ -56,7 +56,6 @@ mod runtime;
 mod safety;
 mod shipping;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 mod symbols;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -101,6 +100,7 @@ pub use model::error_event::{Breadcrumb, ErrorEvent, Exception, RequestContext, 
 pub use model::event::{Capture, Decision, EventHandler, Metadata, StartEvent, Value};
 pub use model::handler::DefaultHandler;
 pub use model::ids::{EventId, InvalidTraceId, TraceId};
+pub use model::native_stats::NativeStats;
 pub use model::queue_stats::{QueueStats, SpoolStats};
 pub use shipping::adapter::{BoxedAdapter, ShipContext, ShipperAdapter};
 pub use shipping::errors::ErrorBatch;

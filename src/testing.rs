@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::agent::{FlameOn, FlameOnGuard, StartError};
 use crate::config::{Config, ConfigBuilder};
+use crate::model::config::NativeCapture;
 use crate::model::error_event::ErrorEvent;
 use crate::shipping::memory::MemoryAdapter;
 use crate::shipping::trace::Trace;
@@ -13,8 +14,8 @@ use crate::shipping::trace::Trace;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// An agent of one test: it samples everything, every threshold is zero, dedupe is off for traces and
-/// errors, batches go to memory. It reads
-/// no environment, touches no network and no disk, and is never the process default, so tests can run side by side.
+/// errors, batches go to memory. Native capture is off, so that traces hold the same frames in every build;
+/// [`TestAgent::with`] switches it on. It reads no environment, touches no network and no disk, and is never the process default, so tests can run side by side.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -54,6 +55,7 @@ impl TestAgent {
             .capture(true)
             .sample_rate(1.0)
             .dedupe_enabled(false)
+            .native_capture(NativeCapture::Off)
             .threshold_for_tests(Duration::ZERO)
             .shipper(shipped.clone())
             .capture_errors(true)

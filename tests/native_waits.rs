@@ -7,12 +7,13 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use flame_on::testing::TestAgent;
-use flame_on::{Scope, Trace};
+use flame_on::{NativeCapture, Scope, Trace};
 
 const SHORT: Duration = Duration::from_millis(20);
 
 /// One for all tests, one at a time: it reads this program's symbols once.
-static AGENT: LazyLock<Mutex<TestAgent>> = LazyLock::new(|| Mutex::new(TestAgent::start().unwrap()));
+static AGENT: LazyLock<Mutex<TestAgent>> =
+    LazyLock::new(|| Mutex::new(TestAgent::with(|config| config.native_capture(NativeCapture::On)).unwrap()));
 
 /// A traced run of `work`, on a runtime with two workers.
 fn trace<F: Future<Output = ()> + Send + 'static>(work: F) -> Trace {

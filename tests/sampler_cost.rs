@@ -1,6 +1,6 @@
 //! Prints what the sampler costs; asserts nothing about time, which belongs to the machine.
 //!
-//! `cargo test --release --features __native --test sampler_cost -- --ignored --nocapture`
+//! `cargo test --release --test sampler_cost -- --ignored --nocapture`
 #![cfg(all(native_capture, feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 #![expect(clippy::print_stdout, reason = "what was measured is worth seeing")]

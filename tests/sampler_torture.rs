@@ -1,6 +1,6 @@
 //! All that a host may do to its sampler, at once and for a while: no crash, no hang, no frame of a poll's callers.
 //!
-//! `FLAME_ON_TORTURE_SECONDS=600 cargo test --release --features __native --test sampler_torture -- --ignored --nocapture`
+//! `FLAME_ON_TORTURE_SECONDS=600 cargo test --release --test sampler_torture -- --ignored --nocapture`
 //! (20 seconds by default). A binary of its own: it takes signals that others may want.
 #![cfg(all(native_capture, feature = "testing"))]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]

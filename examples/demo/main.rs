@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
     println!("The shop is on http://{}; its client sends {} requests.\n", shop.address, client::REQUESTS);
 
     client::drive(shop.address).await?;
-    let report = flame_on.flush(Duration::from_secs(10)).await;
+    let report = flame_on.flush(Duration::from_secs(30)).await;
     anyhow::ensure!(report.within_deadline, "the traces were not shipped in time: {:?}", flame_on.stats());
     summary::print(&viewer, &flame_on.stats()).await?;
 

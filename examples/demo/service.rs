@@ -1,4 +1,5 @@
-//! The shop: a few endpoints that spend their time in different ways.
+//! The shop: a few endpoints that spend their time in different ways. Nothing in them knows that they are traced: no frame,
+//! no span, no explicit call.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,8 +8,9 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Router, routing::get};
-use flame_on::{FlameOn, FrameExt as _, frame, in_frame};
+use flame_on::FlameOn;
 use futures::StreamExt as _;
+use ractor::rpc::CallResult;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -89,12 +91,19 @@ impl Actor for PriceActor {
 
 /// Several awaits, one after the other, and a call to an actor.
 async fn show_order(State(prices): State<ActorRef<Price>>, Path(id): Path<u64>) -> Response {
-    check_session().in_frame("shop::check_session").await;
-    let order = load_order(id).in_frame("shop::load_order").await;
-    let limit = Duration::from_secs(1);
-    match flame_on::call!(prices, Price::Of, limit, order.sku).await {
-        Ok(price) => render_order(&order, price).into_response(),
-        Err(error) => (axum::http::StatusCode::BAD_GATEWAY, error.to_string()).into_response(),
+    check_session().await;
+    let order = load_order(id).await;
+    match price_of(&prices, order.sku).await {
+        Some(price) => render_order(&order, price).into_response(),
+        None => axum::http::StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+async fn price_of(prices: &ActorRef<Price>, sku: u64) -> Option<u64> {
+    let answer = prices.call(|reply| Price::Of(sku, reply), Some(Duration::from_secs(1))).await.ok()?;
+    match answer {
+        CallResult::Success(price) => Some(price),
+        CallResult::Timeout | CallResult::SenderError => None,
     }
 }
 
@@ -108,13 +117,17 @@ async fn check_session() {
 }
 
 async fn load_order(id: u64) -> Order {
-    let query = ("query", "select sku from orders where id = $1", id);
-    flame_on::call_named("postgres", &query, sleep(Duration::from_millis(12))).await;
-    Order { id, sku: id * 31 }
+    let rows = query("select sku from orders").await;
+    Order { id, sku: id * 31 + rows }
+}
+
+/// As long as a database would take.
+async fn query(_statement: &str) -> u64 {
+    sleep(Duration::from_millis(12)).await;
+    1
 }
 
 fn render_order(order: &Order, price: u64) -> String {
-    frame!("shop::render_order");
     let lines = (0..40).map(|line| format!("{line}: order {} costs {price}\n", order.id));
     burn(Duration::from_millis(3));
     lines.collect()
@@ -122,12 +135,20 @@ fn render_order(order: &Order, price: u64) -> String {
 
 /// Three awaits at once: the sleep belongs to what encloses them.
 async fn search() -> String {
-    let (stock, reviews, ads) = tokio::join!(
-        backend("stock", 30).in_frame("shop::stock"),
-        backend("reviews", 18).in_frame("shop::reviews"),
-        backend("ads", 9).in_frame("shop::ads"),
-    );
+    let (stock, reviews, ads) = tokio::join!(find_stock(), find_reviews(), find_ads(),);
     format!("{stock} {reviews} {ads}")
+}
+
+async fn find_stock() -> &'static str {
+    backend("stock", 30).await
+}
+
+async fn find_reviews() -> &'static str {
+    backend("reviews", 18).await
+}
+
+async fn find_ads() -> &'static str {
+    backend("ads", 9).await
 }
 
 async fn backend(name: &'static str, millis: u64) -> &'static str {
@@ -138,25 +159,21 @@ async fn backend(name: &'static str, millis: u64) -> &'static str {
 
 /// Work on the CPU, in functions of different weight.
 async fn report() -> String {
-    frame!("shop::report");
     sum_up();
     draw_chart();
     "done".into()
 }
 
 fn sum_up() {
-    frame!("shop::sum_up");
     burn(Duration::from_millis(20));
 }
 
 fn draw_chart() {
-    frame!("shop::draw_chart");
     burn(Duration::from_millis(5));
     compress();
 }
 
 fn compress() {
-    frame!("shop::compress");
     burn(Duration::from_millis(10));
 }
 
@@ -164,9 +181,13 @@ fn compress() {
 async fn export() -> Response {
     let rows = futures::stream::iter(0..8_u32).then(|row| async move {
         sleep(Duration::from_millis(5)).await;
-        Ok::<_, std::io::Error>(in_frame("shop::write_rows", || format!("{row};").repeat(1 << 20)))
+        Ok::<_, std::io::Error>(write_rows(row))
     });
     Body::from_stream(rows).into_response()
+}
+
+fn write_rows(row: u32) -> String {
+    format!("{row};").repeat(1 << 20)
 }
 
 /// Keeps a core busy.

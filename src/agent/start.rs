@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::adapter::Adapters;
 use super::error_parts::{self, ErrorParts};
+use super::native::{self, Native};
 use super::{FlameOn, FlameOnGuard, Inner, registry};
 use crate::actors::finalizer::Finalizer;
 use crate::actors::parts::{Parts, Slots};
@@ -63,15 +64,13 @@ impl FlameOn {
         for warning in config.warnings() {
             tracing::warn!(target: "flame_on", "{warning}");
         }
-        for key in config.keys_without_effect() {
-            tracing::warn!(target: "flame_on", "`{key}` is set, but has no effect in this version of FlameOn");
-        }
         if !config.capture() && !config.capture_errors() {
             tracing::info!(target: "flame_on", "FlameOn is off: neither `capture` nor `capture_errors` is set");
         }
         let adapters = Adapters::choose(&config)?;
         let made = Made::new(&config, adapters);
         let lines = made.clone().run(&config)?;
+        native::diagnose(&config, &made.native);
         let is_default = config.is_process_default();
         let inner = Arc::new(Inner { config: RwLock::new(Arc::new(config)), lines, made });
         registry::register(&inner, is_default);
@@ -90,12 +89,18 @@ pub(super) struct Made {
     origin: Arc<Origin>,
     finalizations: Arc<Semaphore>,
     threads: Arc<AgentThreads>,
+    pub(super) native: Native,
 }
 
 impl Made {
     fn new(config: &Config, adapters: Adapters) -> Self {
         let threads = Arc::default();
-        let core = CaptureCore::new(core_parts(config, &threads));
+        let clock = Clock::new();
+        #[cfg(native_capture)]
+        let native = Native::new(config, &clock, &threads);
+        #[cfg(not(native_capture))]
+        let native = Native;
+        let core = CaptureCore::new(core_parts(config, clock, &native));
         let origin = origin(config);
         Self {
             errors: ErrorParts::new(config, &core.counters, &origin, adapters.errors),
@@ -107,6 +112,7 @@ impl Made {
             core,
             finalizations: Arc::new(Semaphore::new(config.max_concurrent_finalizations())),
             threads,
+            native,
         }
     }
 
@@ -128,7 +134,7 @@ impl Made {
             errors: self.errors.map(|errors| errors.queue),
             finalizer: Finalizer::new(self.finalizations),
             #[cfg(native_capture)]
-            symbols: super::native::symbols(config, self.threads.clone()),
+            symbols: self.native.symbols,
             slots: Slots::default(),
             threads: self.threads,
         }
@@ -159,12 +165,11 @@ pub(super) fn origin(config: &Config) -> Arc<Origin> {
     })
 }
 
-#[cfg_attr(not(native_capture), expect(unused_variables, reason = "the threads of native capture"))]
-fn core_parts(config: &Config, threads: &Arc<AgentThreads>) -> CoreParts {
-    let clock = Clock::new();
+#[cfg_attr(not(native_capture), expect(unused_variables, reason = "there is nothing in it"))]
+fn core_parts(config: &Config, clock: Clock, native: &Native) -> CoreParts {
     CoreParts {
         #[cfg(native_capture)]
-        native: super::native::start(config, &clock, threads),
+        native: native.capture.clone(),
         clock,
         counters: Arc::default(),
         budget: CaptureBudget::new(config.max_capture_bytes() as u64),

@@ -23,18 +23,6 @@ use crate::model::config::keys::with_keys;
 use crate::model::config::types::{key_doc, lent};
 use crate::model::config::{Compression, CpuSignal, Limits, NativeCapture, Secret, ServerAddress, Settings};
 
-/// Keys of native capture, which this version checks but does not read. They are
-/// there so that one configuration serves this version and the next ones.
-const NOT_READ_YET: [&str; 7] = [
-    "cpu_sample_hz",
-    "cpu_signal",
-    "max_sampled_threads",
-    "native_capture",
-    "raw_stacks",
-    "max_symbol_bytes",
-    "debug_file",
-];
-
 /// A checked configuration: every value is in range. [`Config::builder`] makes one.
 ///
 /// ```
@@ -72,12 +60,6 @@ impl Config {
     /// gives a shipper).
     pub fn is_local_default(&self) -> bool {
         self.settings.api_key.is_none() && self.settings.server_url.is_none()
-    }
-
-    /// Keys that are written with another value than their default although nothing in this version reads them.
-    pub(crate) fn keys_without_effect(&self) -> Vec<&'static str> {
-        let changed = Limits::default().changed_keys(&self.limits);
-        changed.into_iter().filter(|key| NOT_READ_YET.contains(key)).collect()
     }
 
     /// What `HTTPS_PROXY` said when the configuration was built; empty for nothing.

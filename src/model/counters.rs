@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::native_stats::NativeStats;
 use super::queue_stats::QueueStats;
 
 macro_rules! counters {
@@ -52,6 +53,8 @@ macro_rules! counters {
             pub breaker_open: bool,
             /// Whether the agent runs (not paused, not stopped, intensity of restarts not exceeded).
             pub running: bool,
+            /// Native capture: what is active, and what it came to.
+            pub native: NativeStats,
             /// How the shipping of traces goes. Its numbers are a part of those above.
             pub trace_queue: QueueStats,
             /// How the shipping of error events goes.

@@ -17,6 +17,7 @@ pub(crate) mod ids;
 pub(crate) mod in_app;
 #[cfg_attr(not(native_capture), allow(dead_code, reason = "what captures stacks uses it"))]
 pub(crate) mod native;
+pub(crate) mod native_stats;
 pub(crate) mod profile;
 pub(crate) mod queue_stats;
 pub(crate) mod redact;

@@ -14,8 +14,6 @@ pub(crate) enum StackKind {
     Await,
     /// Where the timer's signal found the thread running.
     Cpu,
-    /// In the thread that woke the task.
-    Wake,
 }
 
 /// The executable or a shared library, as it is mapped.
@@ -50,6 +48,7 @@ impl ModuleMap {
     }
 
     /// All of them, lowest address first.
+    #[cfg(test)]
     pub(crate) fn modules(&self) -> &[Arc<ModuleInfo>] {
         &self.0
     }

@@ -53,11 +53,6 @@ pub(crate) fn answering_actor(symbols: &[Symbol]) -> Option<Arc<str>> {
     Some(handler.name.strip_suffix("::handle").unwrap_or(&handler.name).into())
 }
 
-/// The outermost function of the user's on the stack `symbols` (root to leaf).
-pub(crate) fn outermost_own(symbols: &[Symbol]) -> Option<Arc<str>> {
-    symbols.iter().find(|symbol| symbol.class == Class::Own).map(|symbol| symbol.name.clone())
-}
-
 fn is_own(step: &Step<'_>) -> bool {
     matches!(step, Step::Explicit | Step::Native(Symbol { class: Class::Own, .. }))
 }

@@ -63,7 +63,11 @@ async fn gathers(is_branched: bool) {
     let mut all = FuturesUnordered::new();
     for number in 1..=3 {
         let fetch = fetches_one(number);
-        all.push(if is_branched { futures::future::Either::Left(fetch.branch()) } else { futures::future::Either::Right(fetch) });
+        all.push(if is_branched {
+            futures::future::Either::Left(fetch.branch())
+        } else {
+            futures::future::Either::Right(fetch)
+        });
     }
     while all.next().await.is_some() {}
 }

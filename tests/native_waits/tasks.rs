@@ -124,7 +124,8 @@ async fn yields() {
 fn a_task_that_yields_waits_for_a_worker_and_for_nobody_else() {
     let trace = trace(yields());
     assert!(waits(&trace).iter().all(|(path, _)| !path.contains("CALL")), "{:#?}", waits(&trace));
-    let queued = trace.paths().filter(|(path, _)| path.ends_with("SLEEP;QUEUE")).map(|(_, time)| time).sum::<Duration>();
+    let queued =
+        trace.paths().filter(|(path, _)| path.ends_with("SLEEP;QUEUE")).map(|(_, time)| time).sum::<Duration>();
     let slept = waits(&trace).iter().map(|(_, time)| *time).sum::<Duration>();
     assert!(queued > slept, "{:#?}", trace.paths().collect::<Vec<_>>());
 }
@@ -145,6 +146,7 @@ fn spins() {
 fn work_in_block_in_place_is_the_function_that_does_it() {
     let trace = trace(blocks_in_place());
     let paths: Vec<_> = trace.paths().map(|(path, time)| (short(&path), time)).collect();
-    let spun: Duration = paths.iter().filter(|(path, _)| path.contains("blocks_in_place;spins")).map(|path| path.1).sum();
+    let spun: Duration =
+        paths.iter().filter(|(path, _)| path.contains("blocks_in_place;spins")).map(|path| path.1).sum();
     assert!(spun > 5 * SHORT, "{paths:#?}");
 }

@@ -124,7 +124,7 @@ async fn load(total: u64, per_second: u64) {
 /// Whether a batch, of which every tenth looks, is of the first third (0) or of the last (1).
 fn third_of(number: u64, total: u64) -> Option<usize> {
     match number * 3 / total {
-        _ if number % 10 > 0 => None,
+        _ if !number.is_multiple_of(10) => None,
         0 => Some(0),
         1 => None,
         _ => Some(1),

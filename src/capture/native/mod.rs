@@ -14,7 +14,6 @@ mod pump;
 #[cfg(any(native_capture, miri))]
 pub(crate) mod registers;
 #[cfg(native_capture)]
-#[allow(dead_code, reason = "what puts the parts together comes after them")]
 pub(crate) mod sampler;
 #[cfg(native_capture)]
 mod samples;
@@ -26,6 +25,12 @@ pub(crate) mod ticks;
 pub(crate) mod unwind;
 #[cfg(any(native_capture, miri))]
 pub(crate) mod waker;
+
+/// An address in the agent's own code.
+#[cfg(native_capture)]
+pub(crate) fn place_in_agent() -> u64 {
+    unwind::refresh_modules as *const () as usize as u64
+}
 
 /// The stack pointer of the function that it is inlined into; zero without native capture.
 #[cfg(native_capture)]

@@ -83,12 +83,3 @@ fn the_hosts_code_and_place_stay() {
     let config = built(Config::builder().process_default(false));
     assert!(!plan(&config, "sample_rate = 1").0.is_process_default());
 }
-
-#[test]
-fn keys_that_nothing_reads_yet_are_keys_and_are_named_when_they_are_set() {
-    for key in crate::config::NOT_READ_YET {
-        assert!(crate::model::config::keys::KEYS.iter().any(|known| known.name == key), "{key}");
-    }
-    let config = crate::Config::builder().ignore_env().cpu_sample_hz(0).build().expect("a checked configuration");
-    assert_eq!(config.keys_without_effect(), ["cpu_sample_hz"]);
-}

@@ -93,7 +93,9 @@ impl EventRedactor<'_> {
     }
 
     fn value(&self, key: &str, value: &mut String) {
-        if self.keys.is_secret(key) {
+        // As it is, and as it will be shown: a cut can bring to the end what was in the middle.
+        let shown = graphemes::first(key, self.max_string_length);
+        if self.keys.is_secret(key) || self.keys.is_secret(shown) {
             REDACTED.clone_into(value);
             self.cut(value);
         } else {

@@ -5,11 +5,13 @@
 //! and digits (`password2`). It is secret when the words of a listed key appear among its own in a row, or when one of
 //! its words, or all of them joined, is a listed key with the separators taken out (`apikey`, `x-apikey`).
 
+use crate::model::graphemes;
+
 /// Keys that are secret in every event.
 const ALWAYS: [&str; 9] =
     ["authorization", "cookie", "set-cookie", "password", "passwd", "secret", "token", "api_key", "api-key"];
 
-/// A key that is longer than this is not looked at whole: no program has such keys, and hostile text does.
+/// Of a key that is longer than twice this the middle is not looked at: no program has such keys, and hostile text does.
 const MAX_KEY_BYTES: usize = 256;
 
 /// The keys whose values never leave.
@@ -45,7 +47,12 @@ impl SecretKeys {
 
     /// Whether the value of `key` is secret.
     pub(crate) fn is_secret(&self, key: &str) -> bool {
-        let words = words(cut(key));
+        let begin = graphemes::first_bytes(key, MAX_KEY_BYTES);
+        self.has_secret_words(cut(key)) || begin.len() < key.len() && self.has_secret_words(begin)
+    }
+
+    fn has_secret_words(&self, key: &str) -> bool {
+        let words = words(key);
         if words.is_empty() {
             return false;
         }
@@ -227,9 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn of_an_overlong_key_the_end_counts() {
-        let keys = SecretKeys::default();
-        assert!(keys.is_secret(&format!("{}_token", "ä".repeat(10_000))));
-        assert!(!keys.is_secret(&format!("token_{}", "ä".repeat(10_000))));
+    fn of_an_overlong_key_both_ends_count() {
+        let (keys, long) = (SecretKeys::default(), "ä".repeat(10_000));
+        assert!(keys.is_secret(&format!("{long}_token")) && keys.is_secret(&format!("token_{long}")));
+        assert!(!keys.is_secret(&format!("{long}_token_{long}")));
     }
 }

@@ -2,8 +2,11 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
+use super::event::EventRedactor;
 use super::keys::SecretKeys;
 use super::{text, url};
+use crate::model::error_event::{ErrorEvent, EventOrigin};
+use crate::model::ids::EventId;
 
 fn clean(text: &str) -> String {
     text::redacted(text, &SecretKeys::default()).into_owned()
@@ -109,4 +112,21 @@ fn an_unbalanced_quote_before_a_secret_does_not_keep_it_in() {
 fn keys_without_end_inside_of_values_take_the_rest_of_the_text() {
     let text = format!("{} S3CR3T", "token:(".repeat(10_000));
     assert_eq!(clean(&text), "token:[REDACTED]");
+}
+
+#[test]
+fn an_overlong_key_is_judged_as_it_is_and_as_it_is_shown() {
+    let origin = EventOrigin { environment: "".into(), service: "".into(), release: "".into() };
+    let (keys, long) = (SecretKeys::default(), "x".repeat(1_000));
+    for (key, max) in [
+        (format!("cookie {long}"), 2_000),
+        (format!("{long} cookie"), 2_000),
+        (format!("cookie {long}"), 20),
+        (format!("{long} cookie {long}"), 1_007),
+    ] {
+        let mut event = ErrorEvent::new(EventId::NIL, std::time::SystemTime::UNIX_EPOCH, &origin);
+        event.tags.insert(key.clone(), "S3CR3T".into());
+        EventRedactor { keys: &keys, max_string_length: max, max_breadcrumbs: 3 }.redact(&mut event);
+        assert!(!event.tags.values().any(|value| value == "S3CR3T"), "{key:.20} cut at {max}");
+    }
 }

@@ -22,7 +22,6 @@ mod linux;
 #[cfg(feature = "testing")]
 pub(crate) mod testing;
 
-#[allow(unused_imports, reason = "what puts the parts together comes after them")]
 pub(crate) use self::{
     api::{RawSample, SamplerError, SamplerSettings, SamplerStats},
     linux::{Entered, Sampler},

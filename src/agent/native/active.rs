@@ -1,0 +1,186 @@
+//! Builds with native capture.
+
+use std::sync::{Arc, OnceLock};
+
+use crate::capture::clock::Clock;
+use crate::capture::current;
+use crate::capture::native::capture::{NativeCapture, NativeSettings};
+use crate::capture::native::registers::Registers;
+use crate::capture::native::sampler::SamplerSettings;
+use crate::capture::native::unwind::{self, Cut};
+use crate::capture::native::{place_in_agent, priority};
+use crate::config::Config;
+use crate::model::config::NativeCapture as Mode;
+use crate::model::native_stats::NativeStats;
+use crate::model::stack::{Framed, StackWord};
+use crate::safety::cpu::threads::AgentThreads;
+use crate::symbols::diagnose::Diagnosis;
+use crate::symbols::symbolizer::SymbolSettings;
+use crate::symbols::thread::SymbolThread;
+
+/// Frames that a walk from the agent's start must find at least to count as one that works: the caller, `main` or a
+/// thread's first function, and what called that.
+const FRAMES_FOR_TEST: usize = 3;
+
+/// What an agent has of native capture.
+#[derive(Clone)]
+pub(in crate::agent) struct Native {
+    /// `None` when it is off.
+    pub(in crate::agent) capture: Option<Arc<NativeCapture>>,
+    /// The thread that finds names; it begins with the first job.
+    pub(in crate::agent) symbols: Option<Arc<SymbolThread>>,
+    status: Arc<Status>,
+}
+
+struct Status {
+    capture: String,
+    /// What is known of the program's symbols.
+    symbols: OnceLock<String>,
+}
+
+impl Native {
+    pub(in crate::agent) fn new(config: &Config, clock: &Clock, threads: &Arc<AgentThreads>) -> Self {
+        let (capture, status) = match start(config, clock, threads) {
+            Ok(capture) => {
+                let status = describe(config, &capture);
+                (Some(capture), status)
+            }
+            Err(why) => (None, format!("off: {why}")),
+        };
+        let symbols = capture.as_ref().map(|_| symbols(config, threads.clone()));
+        Self { capture, symbols, status: Arc::new(Status { capture: status, symbols: OnceLock::new() }) }
+    }
+
+    pub(in crate::agent) fn stats(&self) -> NativeStats {
+        let sampler = self.capture.as_ref().and_then(|capture| capture.sampler_stats());
+        let (waiting, dropped) = self.capture.as_ref().map_or((0, 0), |capture| capture.waiting_samples());
+        let symbols = self.symbols.as_ref();
+        let is_sampling = sampler.is_some();
+        let sampler = sampler.unwrap_or_default();
+        NativeStats {
+            await_sites: self.capture.is_some(),
+            cpu_samples: is_sampling,
+            status: self.status.text(),
+            samples: sampler.taken,
+            samples_lost: sampler.ring_full + sampler.rate_limited + sampler.queue_full + dropped,
+            ticks_lost: sampler.lost_ticks,
+            handler_replaced: sampler.is_handler_replaced,
+            threads_refused: sampler.threads_refused,
+            sample_bytes: waiting as u64,
+            ring_bytes: sampler.ring_bytes,
+            symbol_bytes: symbols.map_or(0, |symbols| symbols.bytes() as u64),
+            symbol_bytes_peak: symbols.map_or(0, |symbols| symbols.peak_bytes() as u64),
+        }
+    }
+}
+
+impl Status {
+    fn text(&self) -> String {
+        match self.symbols.get() {
+            Some(symbols) => format!("{}; {symbols}", self.capture),
+            None => self.capture.clone(),
+        }
+    }
+}
+
+/// The error says in half a sentence why there is none.
+fn start(config: &Config, clock: &Clock, threads: &Arc<AgentThreads>) -> Result<Arc<NativeCapture>, String> {
+    if !config.capture() {
+        return Err("`capture` is not set".to_owned());
+    }
+    if config.native_capture() == Mode::Off {
+        return Err("`native_capture = \"off\"`".to_owned());
+    }
+    let settings = NativeSettings { sampler: sampler(config), max_trace_duration: config.max_trace_duration() };
+    let threads = threads.clone();
+    let on_start = move || {
+        current::enter_agent();
+        threads.enter();
+    };
+    NativeCapture::start(clock.clone(), settings, on_start)
+        .map_err(|error| format!("its thread could not be started: {error}"))
+}
+
+/// `None` when `cpu_sample_hz` is 0.
+fn sampler(config: &Config) -> Option<SamplerSettings> {
+    let hz = config.cpu_sample_hz();
+    let settings = SamplerSettings { hz, signal: config.cpu_signal(), max_threads: config.max_sampled_threads() };
+    (hz > 0).then_some(settings)
+}
+
+fn describe(config: &Config, capture: &NativeCapture) -> String {
+    match capture.sampler_error() {
+        Some(error) => format!("await sites and wakes, no CPU samples: {}", with_sources(error)),
+        None if config.cpu_sample_hz() == 0 => "await sites and wakes, no CPU samples: `cpu_sample_hz = 0`".to_owned(),
+        None => {
+            let (hz, signal) = (config.cpu_sample_hz(), config.cpu_signal().as_str());
+            format!("await sites, wakes and CPU samples ({hz} a second, {signal})")
+        }
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let sources = std::iter::successors(error.source(), |source| source.source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
+}
+
+fn symbol_settings(config: &Config) -> SymbolSettings {
+    SymbolSettings { max_bytes: config.max_symbol_bytes(), debug_file: config.debug_file().map(ToOwned::to_owned) }
+}
+
+fn symbols(config: &Config, threads: Arc<AgentThreads>) -> Arc<SymbolThread> {
+    let on_start = move || {
+        current::enter_agent();
+        threads.enter();
+        if let Err(error) = priority::lower_own() {
+            tracing::debug!(target: "flame_on", %error, "the symbol thread keeps the priority of the others");
+        }
+    };
+    Arc::new(SymbolThread::new(symbol_settings(config), on_start))
+}
+
+/// Tries unwinding here, and has the symbols looked at by their own thread, which then says in one line of the log what
+/// native capture can do in this program. `#[inline(always)]`: the caller must be the function that the user calls.
+#[inline(always)]
+pub(in crate::agent) fn diagnose(config: &Config, native: &Native) {
+    diagnose_from(config, native, Registers::here());
+}
+
+fn diagnose_from(config: &Config, native: &Native, registers: Registers) {
+    let Some(symbols) = &native.symbols else {
+        return tracing::info!(target: "flame_on", "native capture: {}", native.status.text());
+    };
+    let mut words = [StackWord(0); 64];
+    let found = unwind::callers_in_place(registers, Cut::ThreadEnd, &mut words);
+    let own = words.first().map_or(0, |word| if let Framed::Native(address) = word.framed() { address } else { 0 });
+    let (settings, status) = (symbol_settings(config), native.status.clone());
+    let look = move || {
+        let text = if found < FRAMES_FOR_TEST { no_unwinding(found) } else { read(own, &settings) };
+        let (text, is_complete) = text;
+        status.symbols.set(text).ok();
+        let text = status.text();
+        if is_complete {
+            tracing::info!(target: "flame_on", "native capture: {text}");
+        } else {
+            tracing::warn!(target: "flame_on", "native capture: {text}");
+        }
+    };
+    // `Err` where there is no thread: then traces go without names as well, and are counted.
+    drop(symbols.run(Box::new(move |_| look())));
+}
+
+fn no_unwinding(found: usize) -> (String, bool) {
+    let text = format!(
+        "stacks cannot be walked in this program: {found} frames from where the agent was started; the linker must keep \
+         `.eh_frame` and `.eh_frame_hdr`"
+    );
+    (text, false)
+}
+
+fn read(own: u64, settings: &SymbolSettings) -> (String, bool) {
+    let map = unwind::modules().map(|modules| modules.map.clone()).unwrap_or_default();
+    match Diagnosis::of(&map, own, place_in_agent(), settings) {
+        Some(diagnosis) => (diagnosis.to_string(), diagnosis.is_complete()),
+        None => ("the program's file is not known".to_owned(), false),
+    }
+}

@@ -1,0 +1,32 @@
+//! What native capture does, as a user reads it.
+
+/// Native capture: what is captured without a word in the code, and what it came to.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+#[non_exhaustive]
+pub struct NativeStats {
+    /// Whether stacks are captured where a task waits and where it is woken.
+    pub await_sites: bool,
+    /// Whether CPU samples are taken.
+    pub cpu_samples: bool,
+    /// In a sentence: what is active, what is not and why, and what of the build to change for better names. It is
+    /// complete when the symbols have been looked at, some time after the start.
+    pub status: String,
+    /// CPU samples taken in this process, those of other agents in it included.
+    pub samples: u64,
+    /// Ticks without a sample in this process: a full ring, more than 5,000 a second, or a trace that kept too many.
+    pub samples_lost: u64,
+    /// Ticks that never arrived in this process: another handler took them, or a thread blocks the signal.
+    pub ticks_lost: u64,
+    /// Whether another handler has taken the place of ours, at the last look.
+    pub handler_replaced: bool,
+    /// Threads without samples in this process, because `max_sampled_threads` had them.
+    pub threads_refused: u64,
+    /// Bytes of samples that wait for the end of their trace, now; 16 MiB at most.
+    pub sample_bytes: u64,
+    /// Bytes of the rings that samples go through, in this process: 256 KiB for each thread that was sampled.
+    pub ring_bytes: u64,
+    /// Bytes of symbols, now; bounded by `max_symbol_bytes`.
+    pub symbol_bytes: u64,
+    /// The most bytes of symbols so far.
+    pub symbol_bytes_peak: u64,
+}

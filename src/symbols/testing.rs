@@ -112,7 +112,7 @@ pub(super) fn build(options: &[&str]) -> Built {
     build_with(options, &for_library, "0102030405060708")
 }
 
-fn compile(folder: &std::path::Path, options: &[&str]) {
+fn compile(folder: &Path, options: &[&str]) {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let mut command = std::process::Command::new(compiler);
     command.current_dir(folder).args(["--edition=2021", "-Copt-level=2", "-Ccodegen-units=1"]).args(options);

@@ -16,6 +16,8 @@ use crate::model::native::StackKind;
 struct Recorded {
     path: PathBuf,
     kind: StackKind,
+    /// Of the thread that woke a task; shown as where it waits.
+    is_wake: bool,
     shown: Vec<String>,
     actor: Option<String>,
     symbols: Vec<Symbol>,
@@ -34,14 +36,14 @@ fn read(path: PathBuf) -> Recorded {
         let prefix = format!("# {key} ");
         text.lines().filter_map(|line| line.strip_prefix(&prefix).map(str::to_owned)).collect::<Vec<_>>()
     };
-    let kind = match heads("kind").first().unwrap().as_str() {
-        "await" => StackKind::Await,
-        "cpu" => StackKind::Cpu,
-        "wake" => StackKind::Wake,
+    let (kind, is_wake) = match heads("kind").first().unwrap().as_str() {
+        "await" => (StackKind::Await, false),
+        "cpu" => (StackKind::Cpu, false),
+        "wake" => (StackKind::Await, true),
         other => panic!("{}: {other}", path.display()),
     };
     let symbols = text.lines().filter(|line| !line.starts_with('#')).map(symbol).collect();
-    Recorded { kind, shown: heads("shown"), actor: heads("actor").pop(), symbols, path }
+    Recorded { kind, is_wake, shown: heads("shown"), actor: heads("actor").pop(), symbols, path }
 }
 
 /// As the symboliser makes it of what the debug information says.
@@ -79,7 +81,7 @@ fn of_real_stacks_the_own_chain_and_what_it_waits_in_are_left() {
 
 #[test]
 fn the_actor_that_answers_is_known_by_the_stack_of_its_wake() {
-    let wakes = all().into_iter().filter(|recorded| recorded.kind == StackKind::Wake).collect::<Vec<_>>();
+    let wakes = all().into_iter().filter(|recorded| recorded.is_wake).collect::<Vec<_>>();
     assert!(wakes.iter().any(|recorded| recorded.actor.is_some()), "no actor answers in any of them");
     for recorded in wakes {
         assert_eq!(

@@ -41,7 +41,7 @@ fn waits(trace: &Trace) -> Vec<(String, Duration)> {
 }
 
 fn short(path: &str) -> String {
-    let modules = ["channels::", "combinators::", "io::", "tasks::"];
+    let modules = ["channels::", "combinators::", "io::", "measures::", "tasks::"];
     modules.iter().fold(path.to_owned(), |path, module| path.replace(&format!("native_waits::{module}"), ""))
 }
 
@@ -68,5 +68,7 @@ mod channels;
 mod combinators;
 #[path = "native_waits/io.rs"]
 mod io;
+#[path = "native_waits/measures.rs"]
+mod measures;
 #[path = "native_waits/tasks.rs"]
 mod tasks;

@@ -16,7 +16,7 @@ use crate::model::native::StackKind;
 struct Recorded {
     path: PathBuf,
     kind: StackKind,
-    /// Of the thread that woke the task.
+    /// Of the thread that woke a task; shown as where it waits.
     is_wake: bool,
     shown: Vec<String>,
     actor: Option<String>,

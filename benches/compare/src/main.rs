@@ -20,13 +20,15 @@ use std::process::Command;
 static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 /// The groups in the order of the table.
-const GROUPS: [(&str, fn()); 10] = [
+const GROUPS: [(&str, fn()); 12] = [
     ("admission", rows::admission::print),
     ("http", rows::http::print),
     ("frame", rows::frame::print),
     ("fold", rows::fold::print),
     ("encode", rows::encode::print),
     ("trace", rows::trace::print),
+    ("native", rows::native::print),
+    ("service", rows::service::print),
     ("events", rows::events::print),
     ("spans", rows::spans::print),
     ("errors", rows::errors::print),

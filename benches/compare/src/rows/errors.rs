@@ -84,7 +84,10 @@ fn print_off() {
             capture("no agent"),
             Case::new("sentry, no client", |operations| {
                 Hub::run(nobody.clone(), || {
-                    Case::of_loop("", || drop(black_box(sentry_core::capture_error(black_box(&error))))).run(operations)
+                    Case::of_loop("", || {
+                        black_box(sentry_core::capture_error(black_box(&error)));
+                    })
+                    .run(operations)
                 })
             }),
         ],
@@ -106,8 +109,10 @@ fn print_off() {
                 capture("disabled"),
                 Case::new("sentry, no DSN", |operations| {
                     Hub::run(off.clone(), || {
-                        Case::of_loop("", || drop(black_box(sentry_core::capture_error(black_box(&error)))))
-                            .run(operations)
+                        Case::of_loop("", || {
+                            black_box(sentry_core::capture_error(black_box(&error)));
+                        })
+                        .run(operations)
                     })
                 }),
             ],
@@ -136,11 +141,16 @@ fn print_on() {
         &mut [
             Case::new("every", |operations| {
                 every.in_context(|| {
-                    Case::of_loop("", || drop(black_box(flame_on::capture_error(black_box(&error))))).run(operations)
+                    Case::of_loop("", || {
+                        black_box(flame_on::capture_error(black_box(&error)));
+                    })
+                    .run(operations)
                 })
             }),
             Case::new("sentry", |operations| {
-                with_sentry(operations, &mut || drop(black_box(sentry_core::capture_error(black_box(&error)))))
+                with_sentry(operations, &mut || {
+                    black_box(sentry_core::capture_error(black_box(&error)));
+                })
             }),
         ],
         100,
@@ -152,7 +162,10 @@ fn print_on() {
         &mut [
             Case::new("duplicate", |operations| {
                 once.in_context(|| {
-                    Case::of_loop("", || drop(black_box(flame_on::capture_error(black_box(&error))))).run(operations)
+                    Case::of_loop("", || {
+                        black_box(flame_on::capture_error(black_box(&error)));
+                    })
+                    .run(operations)
                 })
             }),
             Case::new("tag", |operations| {

@@ -8,5 +8,7 @@ pub mod fold;
 pub mod frame;
 pub mod http;
 pub mod idle;
+pub mod native;
+pub mod service;
 pub mod spans;
 pub mod trace;

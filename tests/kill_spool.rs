@@ -40,6 +40,8 @@ fn start(dir: &Path, adapter: impl ShipperAdapter<TraceBatch>) -> FlameOnGuard {
         .capture(true)
         .sample_rate(1.0)
         .dedupe_enabled(false)
+        // Nothing waits for names: what is spooled within a moment is what counts.
+        .native_capture(flame_on::NativeCapture::Off)
         .event("test.unit", flame_on::UnitSettings::new().threshold(Duration::ZERO))
         .flush_interval(Duration::from_millis(5))
         .send_timeout(Duration::from_millis(500))

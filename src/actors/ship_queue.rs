@@ -6,7 +6,6 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
@@ -17,6 +16,7 @@ use super::log::LogLimit;
 use super::shipper::ShipperMsg;
 use super::slot::Slot;
 use crate::model::queue_stats::QueueStats;
+use crate::safety::random;
 use crate::shipping::adapter::{BoxedAdapter, ShipContext};
 use crate::shipping::batch::{Batch, Item as _};
 use crate::shipping::contained::Contained;
@@ -92,7 +92,7 @@ pub(crate) enum Step<B: Batch> {
 impl<B: Batch> ShipQueue<B> {
     /// A queue whose batches go to `adapter`.
     pub(crate) fn new(origin: Arc<Origin>, adapter: BoxedAdapter<B>, settings: QueueSettings) -> Self {
-        Self::with(origin, Contained::new(adapter), settings, RetryPolicy::DEFAULT, SmallRng::from_os_rng())
+        Self::with(origin, Contained::new(adapter), settings, RetryPolicy::DEFAULT, random::seeded())
     }
 
     /// With a bell for what host threads push.

@@ -4,12 +4,16 @@
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use rand::rngs::SmallRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{Rng as _, SeedableRng};
 
 /// A generator of its own.
 pub(crate) fn seeded() -> SmallRng {
     // A system that gives no random bytes must not end the host: the standard library's seed differs as well.
-    SmallRng::try_from_os_rng().unwrap_or_else(|_| SmallRng::seed_from_u64(RandomState::new().build_hasher().finish()))
+    let mut seed = <SmallRng as SeedableRng>::Seed::default();
+    match getrandom::getrandom(&mut seed) {
+        Ok(()) => SmallRng::from_seed(seed),
+        Err(_) => SmallRng::seed_from_u64(RandomState::new().build_hasher().finish()),
+    }
 }
 
 /// A number, for where they are seldom needed: each asks the system.

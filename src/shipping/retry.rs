@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 use rand::Rng;
 use tokio::time::Instant;
 
@@ -41,10 +42,9 @@ impl RetryPolicy {
         keep_trying: Duration::from_secs(900),
     };
 
-    /// The most that is waited after so many failures in a row.
-    fn most(&self, failures: u32) -> Duration {
-        let doubled = 1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX);
-        self.first.saturating_mul(doubled).min(self.longest)
+    fn delays(&self) -> ExponentialBackoff {
+        let delays = ExponentialBuilder::new().with_min_delay(self.first).with_max_delay(self.longest);
+        delays.with_factor(2.0).without_max_times().build()
     }
 }
 
@@ -61,6 +61,8 @@ pub(crate) struct Failure {
 #[derive(Debug)]
 pub(crate) struct Retry {
     policy: RetryPolicy,
+    /// The bounds of the waits to come.
+    delays: ExponentialBackoff,
     failures: u32,
     /// No try before it.
     not_before: Option<Instant>,
@@ -71,7 +73,8 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(crate) fn new(policy: RetryPolicy) -> Self {
-        Self { policy, failures: 0, not_before: None, is_demanded: false, is_denied: false }
+        let delays = policy.delays();
+        Self { policy, delays, failures: 0, not_before: None, is_demanded: false, is_denied: false }
     }
 
     /// When the next try may be made, if not now.
@@ -115,13 +118,14 @@ impl Retry {
         }
     }
 
-    fn draw(&self, dice: &mut impl Rng) -> Duration {
+    fn draw(&mut self, dice: &mut impl Rng) -> Duration {
+        let most = self.delays.next().unwrap_or(self.policy.longest);
         match () {
             () if self.is_denied => self.policy.denied,
             // Never at once: an open circuit is there to cost nothing.
             () if self.is_open() => dice.random_range(self.policy.longest / 2..=self.policy.longest),
             // The whole range, so that the agents of many services that lost one server come back one by one.
-            () => dice.random_range(Duration::ZERO..=self.policy.most(self.failures)),
+            () => dice.random_range(Duration::ZERO..=most),
         }
     }
 }

@@ -19,7 +19,7 @@ pub(super) const CACHE_SHARE: usize = 8;
 const PAGE_SHARE: usize = 4;
 
 /// How a [`Symbolizer`] works.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SymbolSettings {
     /// `max_symbol_bytes`.
     pub(crate) max_bytes: usize,

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 
-use rand::Rng as _;
+use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::mpsc;
 use tonic::Code;
 

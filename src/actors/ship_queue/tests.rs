@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 
 use ractor::ActorRef;
 
+use rand::SeedableRng as _;
+
 use super::*;
 use crate::actors::rig::{parent, queue_settings};
 use crate::actors::shipper::Shipper;

@@ -1,6 +1,6 @@
 //! Builds with native capture.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::capture::clock::Clock;
 use crate::capture::current;
@@ -21,6 +21,9 @@ use crate::symbols::thread::SymbolThread;
 /// Frames that a walk from the agent's start must find at least to count as one that works: the caller, `main` or a
 /// thread's first function, and what called that.
 const FRAMES_FOR_TEST: usize = 3;
+
+/// Settings whose outcome is remembered; a process has one or two.
+const MOST_KNOWN: usize = 8;
 
 /// What an agent has of native capture.
 #[derive(Clone)]
@@ -47,7 +50,7 @@ impl Native {
             }
             Err(why) => (None, format!("off: {why}")),
         };
-        let symbols = capture.as_ref().map(|_| symbols(config, threads.clone()));
+        let symbols = capture.as_ref().map(|_| symbols(config));
         Self { capture, symbols, status: Arc::new(Status { capture: status, symbols: OnceLock::new() }) }
     }
 
@@ -128,10 +131,11 @@ fn symbol_settings(config: &Config) -> SymbolSettings {
     SymbolSettings { max_bytes: config.max_symbol_bytes(), debug_file: config.debug_file().map(ToOwned::to_owned) }
 }
 
-fn symbols(config: &Config, threads: Arc<AgentThreads>) -> Arc<SymbolThread> {
-    let on_start = move || {
+/// Not among the threads whose CPU time is limited: it runs behind all others, for 2 s a trace at most, and a program's
+/// first trace would use the limit up.
+fn symbols(config: &Config) -> Arc<SymbolThread> {
+    let on_start = || {
         current::enter_agent();
-        threads.enter();
         if let Err(error) = priority::lower_own() {
             tracing::debug!(target: "flame_on", %error, "the symbol thread keeps the priority of the others");
         }
@@ -177,7 +181,22 @@ fn no_unwinding(found: usize) -> (String, bool) {
     (text, false)
 }
 
+/// What the symbols of this program let the agent say, and whether anything is missing: the same for every agent with
+/// these settings, and it may take a second to read.
 fn read(own: u64, settings: &SymbolSettings) -> (String, bool) {
+    static KNOWN: Mutex<Vec<(SymbolSettings, (String, bool))>> = Mutex::new(Vec::new());
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, said)) = known.iter().find(|(of, _)| of == settings) {
+        return said.clone();
+    }
+    let said = read_anew(own, settings);
+    if known.len() < MOST_KNOWN {
+        known.push((settings.clone(), said.clone()));
+    }
+    said
+}
+
+fn read_anew(own: u64, settings: &SymbolSettings) -> (String, bool) {
     let map = unwind::modules().map(|modules| modules.map.clone()).unwrap_or_default();
     match Diagnosis::of(&map, own, place_in_agent(), settings) {
         Some(diagnosis) => (diagnosis.to_string(), diagnosis.is_complete()),

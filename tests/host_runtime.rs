@@ -57,6 +57,7 @@ impl Rig {
             .capture(true)
             .sample_rate(1.0)
             .dedupe_enabled(false)
+            .native_capture(flame_on::NativeCapture::Off)
             .event(UNIT, UnitSettings::new().threshold(Duration::ZERO))
             .server_url(self.server.address().to_string())
             .use_ssl(false)

@@ -99,6 +99,7 @@ fn a_thousand_traces_are_encoded_and_sent_without_the_hosts_threads() {
         .capture(true)
         .sample_rate(1.0)
         .dedupe_enabled(false)
+        .native_capture(flame_on::NativeCapture::Off)
         .event(UNIT, flame_on::UnitSettings::new().threshold(Duration::ZERO))
         .server_url(server.address().to_string())
         .use_ssl(false)

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use flame_on::{
-    Config, ConfigBuilder, FlameOn, ShipContext, ShipError, ShipperAdapter, Trace, TraceBatch, UnitSettings,
+    Config, ConfigBuilder, FlameOn, NativeCapture, ShipContext, ShipError, ShipperAdapter, Trace, TraceBatch,
+    UnitSettings,
 };
 
 /// Far above what any machine needs: a test that waits this long has failed.
@@ -14,7 +15,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The unit that tests run: always sampled, and worth shipping however short.
 pub(crate) const UNIT: &str = "test.unit";
 
-/// A configuration that traces every [`UNIT`] and ships to `adapter`.
+/// A configuration that traces every [`UNIT`] and ships to `adapter`. Frames by hand only: the same in every build, and
+/// nothing waits for names.
 pub(crate) fn config(adapter: impl ShipperAdapter<TraceBatch>) -> ConfigBuilder {
     Config::builder()
         .ignore_env()
@@ -22,6 +24,7 @@ pub(crate) fn config(adapter: impl ShipperAdapter<TraceBatch>) -> ConfigBuilder 
         .capture(true)
         .sample_rate(1.0)
         .dedupe_enabled(false)
+        .native_capture(NativeCapture::Off)
         .event(UNIT, UnitSettings::new().threshold(Duration::ZERO))
         .shipper(adapter)
 }

@@ -14,7 +14,7 @@ pub(crate) struct StackId(pub(crate) u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct SetId(pub(crate) u32);
 
-/// Stacks in one set at most; a task that waits at more distinct places shows what these have in common.
+/// Stacks in one set at most; a task that waits at more distinct places shows what the last ones have in common.
 const MAX_SET: usize = 64;
 /// What an entry takes beside its elements: two counters, the fat pointer twice, a number and a slot's control byte.
 const ENTRY_BYTES: usize = 64;
@@ -65,12 +65,16 @@ impl StackTable {
         self.stacks.number(stack, is_full).map(StackId)
     }
 
-    /// The number of the set of `stacks`, in any order and with repeats; `None` as above.
-    pub(crate) fn set(&mut self, mut stacks: Vec<StackId>, is_full: bool) -> Option<SetId> {
-        stacks.sort_unstable();
-        stacks.dedup();
-        stacks.truncate(MAX_SET);
-        self.sets.number(&stacks, is_full).map(SetId)
+    /// The number of the set of `stacks`, in this order, of repeats the last; `None` as above.
+    pub(crate) fn set(&mut self, stacks: &[StackId], is_full: bool) -> Option<SetId> {
+        let mut kept: Vec<StackId> = Vec::new();
+        for stack in stacks.iter().rev() {
+            if kept.len() < MAX_SET && !kept.contains(stack) {
+                kept.push(*stack);
+            }
+        }
+        kept.reverse();
+        self.sets.number(&kept, is_full).map(SetId)
     }
 
     /// The frames of `id`, root to leaf.
@@ -102,8 +106,8 @@ mod tests {
         assert_eq!(table.stack(&[StackWord(1), StackWord(2)], true), Some(one));
         assert_eq!(table.stack(&[StackWord(3)], true), None);
         assert_eq!(table.frames(one), [StackWord(1), StackWord(2)]);
-        let set = table.set(vec![other, one, other], false).unwrap();
-        assert_eq!(table.set(vec![one, other], true), Some(set));
+        let set = table.set(&[other, one, other], false).unwrap();
+        assert_eq!(table.set(&[one, other], true), Some(set));
         assert_eq!(table.stacks_of(set), [one, other]);
         assert!(table.approx_bytes() > 0);
     }

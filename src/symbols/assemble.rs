@@ -108,7 +108,9 @@ impl<'a> Assembly<'a, '_> {
     fn sleep_path(&mut self, key: WaitKey) -> Vec<FrameId> {
         let mut path = self.waiting_path(key.pending, key.node);
         if let Some((pending, fired)) = key.pending.zip(key.fired)
-            && self.log.stacks.stacks_of(pending).len() > 1
+            && let live = self.paths.live(pending)
+            && live.len() > 1
+            && live.contains(&fired)
         {
             let depth = path.len().saturating_sub(1);
             path.extend(self.paths.of_site(fired).iter().skip(depth).map(|element| element.frame));

@@ -1,12 +1,24 @@
 //! Names as a person writes them, and whose they are.
 
-use super::symbol::Class;
+use super::symbol::{Class, Role};
 
 /// A name taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) text: String,
     pub(super) is_actor_handler: bool,
+    /// A closure, or the body of an async function or block.
+    pub(super) is_body: bool,
+}
+
+impl Named {
+    pub(super) fn role(&self) -> Role {
+        match self {
+            Self { is_actor_handler: true, .. } => Role::ActorHandler,
+            Self { is_body: true, .. } => Role::Body,
+            _ => Role::Plain,
+        }
+    }
 }
 
 /// Whose function a name that begins so is, where its source does not say. The longest beginning decides.
@@ -97,10 +109,13 @@ pub(super) fn read(raw: &str) -> Named {
         Ok(name) => format!("{name:#}"),
         Err(_) => raw.to_owned(),
     };
-    match Parts::of(&demangled) {
+    // `{{closure}}`, `{closure#0}`, `{async_fn#0}`.
+    let is_body = demangled.rsplit("::").next().is_some_and(|last| last.starts_with('{'));
+    let named = match Parts::of(&demangled) {
         Some(parts) => parts.named(),
-        None => Named { text: without_generics(without_marks(&demangled)), is_actor_handler: false },
-    }
+        None => Named { text: without_generics(without_marks(&demangled)), is_actor_handler: false, is_body },
+    };
+    Named { is_body, ..named }
 }
 
 fn without_marks(name: &str) -> &str {
@@ -141,7 +156,7 @@ impl<'a> Parts<'a> {
         let is_actor_handler = ACTOR_TRAITS.iter().any(|(krate, method)| {
             implemented.starts_with(krate) && implemented.ends_with("::Actor") && rest == *method
         });
-        Named { text: format!("{path}{rest}"), is_actor_handler }
+        Named { text: format!("{path}{rest}"), is_actor_handler, is_body: false }
     }
 }
 
@@ -279,6 +294,7 @@ mod tests {
         assert!(named.is_actor_handler);
         assert_eq!(named.text, "pricing::PriceActor::handle");
         assert!(!read("<pricing::PriceActor as shop::Actor>::handle").is_actor_handler);
+        assert!(named.is_body && !read("<pricing::PriceActor as shop::Actor>::handle").is_body);
     }
 
     #[test]

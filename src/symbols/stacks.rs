@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::fold::{Step, answering_actor, keep};
 use super::name;
-use super::symbol::{Role, Symbol};
+use super::symbol::Symbol;
 use crate::model::native::StackKind;
 
 struct Recorded {
@@ -52,7 +52,7 @@ fn symbol(line: &str) -> Symbol {
     let file = Some(file).filter(|file| !file.is_empty());
     let named = name::read(raw);
     let class = name::class_of(&named, file);
-    let role = if named.is_actor_handler { Role::ActorHandler } else { Role::Plain };
+    let role = named.role();
     Symbol { name: named.text.as_str().into(), file: file.map(Into::into), line: 0, class, role }
 }
 

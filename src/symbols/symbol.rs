@@ -20,7 +20,9 @@ pub(crate) enum Class {
 pub(crate) enum Role {
     /// Nothing.
     Plain,
-    /// An actor's handler of messages: what it wakes, the actor answered.
+    /// A closure, or the body of an async function or block: such a body waits at one place at a time.
+    Body,
+    /// An actor's handler of messages, as a body: what it wakes, the actor answered.
     ActorHandler,
 }
 

@@ -125,7 +125,7 @@ impl Symbolizer {
     fn symbol(&mut self, frame: &RawFrame) -> Symbol {
         let named = name::read(frame.name.as_deref().unwrap_or_default());
         let class = name::class_of(&named, frame.file.as_deref());
-        let role = if named.is_actor_handler { Role::ActorHandler } else { Role::Plain };
+        let role = named.role();
         let file = frame.file.as_deref().map(|file| self.cache.text(file));
         Symbol { name: self.cache.text(&named.text), file, line: frame.line, class, role }
     }

@@ -205,7 +205,7 @@ impl NativeLog {
         }
         let stacks: Vec<StackId> = self.pending.iter().chain(&self.branches).map(|site| site.stack).collect();
         let is_full = self.is_full();
-        self.pending_set = (!stacks.is_empty()).then(|| self.stacks.set(stacks, is_full)).flatten();
+        self.pending_set = (!stacks.is_empty()).then(|| self.stacks.set(&stacks, is_full)).flatten();
         self.log_parts(self.pending_set);
     }
 

@@ -12,7 +12,10 @@ use crate::model::stack::{Framed, Place, StackWord};
 use crate::model::stack_table::{SetId, StackId};
 use crate::symbols::answer::answered_by;
 use crate::symbols::fold::{Step, keep};
-use crate::symbols::symbol::{Class, Symbol};
+use crate::symbols::symbol::{Class, Role, Symbol};
+
+/// What calls a closure that is no async body.
+const POLLS_SEVERAL: [&str; 2] = ["core::future::poll_fn::PollFn", "futures_util::future::poll_fn::PollFn"];
 
 /// One frame of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,7 @@ pub(super) struct Paths<'a, 'n> {
     log: &'a NativeLog,
     naming: Naming<'n>,
     sites: HashMap<StackId, Path>,
+    live: HashMap<SetId, Rc<[StackId]>>,
     sets: HashMap<SetId, Path>,
     answers: HashMap<StackId, Option<FrameId>>,
     samples: HashMap<Vec<StackWord>, Path>,
@@ -53,6 +57,7 @@ impl<'a, 'n> Paths<'a, 'n> {
             log,
             naming,
             sites: HashMap::new(),
+            live: HashMap::new(),
             sets: HashMap::new(),
             answers: HashMap::new(),
             samples: HashMap::new(),
@@ -74,10 +79,27 @@ impl<'a, 'n> Paths<'a, 'n> {
         if let Some(path) = self.sets.get(&set) {
             return path.clone();
         }
-        let sites: Vec<Path> = self.log.stacks.stacks_of(set).iter().map(|site| self.of_site(*site)).collect();
+        let sites: Vec<Path> = self.live(set).iter().map(|site| self.of_site(*site)).collect();
         let path = common_prefix(&sites);
         self.sets.insert(set, path.clone());
         path
+    }
+
+    /// Those of `set` at which the task does wait. A resource may keep a waker for which nobody waits any more, because
+    /// another branch of a `select!` was faster; the code has then gone on to wait elsewhere.
+    pub(super) fn live(&mut self, set: SetId) -> Rc<[StackId]> {
+        if let Some(live) = self.live.get(&set) {
+            return live.clone();
+        }
+        let sites = self.log.stacks.stacks_of(set);
+        let chains: Vec<Vec<Symbol>> = sites.iter().map(|site| self.functions(self.log.stacks.frames(*site))).collect();
+        let is_left = |at: usize| {
+            let (one, later) = (chains.get(at), chains.get(at + 1..).unwrap_or_default());
+            one.is_some_and(|one| later.iter().any(|later| has_gone_on(one, later)))
+        };
+        let live = (0..).zip(sites).filter(|(at, _)| !is_left(*at)).map(|(_, site)| *site).collect::<Rc<[_]>>();
+        self.live.insert(set, live.clone());
+        live
     }
 
     /// Of a part of a poll without samples, inside the frames `by_hand`: what the site that it resumed from and those
@@ -206,6 +228,21 @@ fn named(symbol: &Symbol) -> NamedFrame {
     // Without its line: of all the lines that ran there is one frame.
     let source = symbol.file.as_ref().filter(|file| !file.is_empty());
     NamedFrame { name: symbol.name.clone(), source: source.map(|file| Source { file: Arc::clone(file), line: 0 }) }
+}
+
+/// Whether code that was about to wait at `one` must have gone on to be about to wait at `later`, both from the root on:
+/// they part in the body of one async function, and that waits at one place at a time. The closure that `join!` and
+/// `select!` make polls several futures.
+fn has_gone_on(one: &[Symbol], later: &[Symbol]) -> bool {
+    let is_same = |(one, later): &(&Symbol, &Symbol)| one.name == later.name && one.role == later.role;
+    let shared = one.iter().zip(later).take_while(is_same).count();
+    let Some(at) = shared.checked_sub(1) else { return false };
+    // Where the two are at the same line all the way, they part further in than names tell.
+    let parts = (0..=at).find(|at| one.get(*at).map(|symbol| symbol.line) != later.get(*at).map(|symbol| symbol.line));
+    let at = parts.unwrap_or(at);
+    let is_body = one.get(at).is_some_and(|symbol| symbol.class == Class::Own && symbol.role != Role::Plain);
+    let caller = at.checked_sub(1).and_then(|caller| one.get(caller));
+    is_body && !caller.is_some_and(|caller| POLLS_SEVERAL.contains(&&*caller.name))
 }
 
 fn common_prefix(paths: &[Path]) -> Path {

@@ -15,11 +15,17 @@ fn symbol(address: u64) -> Symbol {
         3 => ("app::save", Class::Own),
         4 => ("app::PriceActor::handle", Class::Own),
         5 => ("app::producer", Class::Own),
+        6 => ("app::flow", Class::Own),
+        102 => ("core::future::poll_fn::PollFn", Class::Plumbing),
         100 => ("tokio::time::sleep", Class::Library),
         101 => ("tokio::sync::oneshot", Class::Library),
         _ => ("tokio::runtime::task::poll", Class::Plumbing),
     };
-    let role = if address == 4 { Role::ActorHandler } else { Role::Plain };
+    let role = match address {
+        4 => Role::ActorHandler,
+        6 => Role::Body,
+        _ => Role::Plain,
+    };
     Symbol { name: name.into(), file: None, line: 0, class, role }
 }
 
@@ -193,6 +199,24 @@ fn a_site_that_is_gone_when_the_poll_ends_is_not_waited_at() {
         .at(50, TraceEvent::In)
         .ends(50);
     is(&times, &[("root;app::handler;app::load;tokio::time::sleep;SLEEP", 50)]);
+}
+
+#[test]
+fn code_that_has_gone_on_in_an_async_body_does_not_wait_where_it_was_before() {
+    let waits = |stack_of: [&[u64]; 2]| {
+        trace()
+            .at(0, TraceEvent::In)
+            .site(0, 0, stack_of[0])
+            .site(0, 1, stack_of[1])
+            .at(0, TraceEvent::Out)
+            .woke(50, 1, &[])
+            .at(50, TraceEvent::In)
+            .ends(50)
+    };
+    let one_after_the_other = waits([&[999, 6, 2, 100], &[999, 6, 3, 101]]);
+    is(&one_after_the_other, &[("root;app::flow;app::save;tokio::sync::oneshot;SLEEP", 50)]);
+    let at_once = waits([&[999, 102, 6, 2, 100], &[999, 102, 6, 3, 101]]);
+    is(&at_once, &[("root;app::flow;SLEEP;app::save;tokio::sync::oneshot", 50)]);
 }
 
 #[test]

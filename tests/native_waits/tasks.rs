@@ -78,7 +78,7 @@ async fn get_price(actor: &ActorRef<Price>) {
 
 #[test]
 fn a_ractor_call_without_a_word_in_the_actor() {
-    waits_at(&trace(asks_an_actor()), "asks_an_actor;get_price;*;SLEEP;CALL tasks::PriceActor");
+    waits_at(&trace(asks_an_actor()), "asks_an_actor;get_price;*;SLEEP;CALL PriceActor");
 }
 
 async fn waits_for_a_named_task() {

@@ -38,3 +38,17 @@ pub fn wait_until_idle(agent: &FlameOn) {
         sleep(Duration::from_millis(1));
     }
 }
+
+/// Has the agent read the symbols that its traces will need, and waits until what earlier agents left behind is done: a
+/// service does this once in its life.
+pub fn settle(agent: &FlameOn) {
+    agent.unit("shop.warm", || "warm").in_scope(|| {
+        let start = std::time::Instant::now();
+        while start.elapsed() < Duration::from_millis(150) {
+            flame_on::frame!("warm");
+            black_box(start);
+        }
+    });
+    agent.flush_blocking(Duration::from_secs(60));
+    sleep(Duration::from_millis(200));
+}

@@ -72,7 +72,7 @@ fn agent(mode: NativeCapture, threshold: Duration) -> FlameOnGuard {
 
 fn run(threshold: Duration, sites: u64, wakes: bool, traces: u64) -> Duration {
     let agent = agent(NativeCapture::Auto, threshold);
-    sleep(Duration::from_millis(50));
+    agents::settle(&agent);
     let start = crate::clocks::process_cpu();
     for trace in 0..traces {
         drive(agent.unit("shop.batch", || "nightly").run(work(sites)), wakes);

@@ -100,7 +100,8 @@ fn run(round: u64) -> u64 {
     let certain = killed_after(dir.path(), pause);
     let kept = Kept::default();
     let next = start(dir.path(), kept.clone());
-    let deadline = Instant::now() + PATIENCE;
+    // A disk that once did not answer in time is left alone for a minute.
+    let deadline = Instant::now() + 5 * PATIENCE;
     let is_missing = || {
         let kept: HashSet<String> = kept.0.lock().unwrap().iter().cloned().collect();
         (0..certain).filter(|number| !kept.contains(&format!("unit {number}"))).count()

@@ -1,6 +1,8 @@
 //! How right the times are, against measurements of their own.
 
+use std::future::poll_fn;
 use std::hint::black_box;
+use std::pin::Pin;
 use std::time::{Duration, Instant};
 
 use flame_on::Trace;
@@ -56,29 +58,47 @@ fn cpu_time_is_divided_as_the_work_is() {
     }
 }
 
-/// Waits for another thread, and then for the only worker, which is busy. Says how long each took.
-async fn waits_for_both(busy: impl FnOnce(Instant) + Send + 'static) -> (Duration, Duration) {
-    let (sender, receiver) = oneshot::channel();
+/// What is known of a wait from outside; the wake came between two of the moments.
+struct Seen {
+    pended: Instant,
+    before_wake: Instant,
+    after_wake: Instant,
+    resumed: Instant,
+}
+
+/// Waits for another thread, and then for the only worker, which is busy.
+async fn waits_for_both() -> Seen {
+    let (sender, mut receiver) = oneshot::channel();
     let start = Instant::now();
-    std::thread::spawn(move || {
+    let answering = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
-        // Before the wake that comes with it.
-        sender.send(Instant::now()).unwrap();
+        let before = Instant::now();
+        sender.send(()).unwrap();
+        (before, Instant::now())
     });
-    tokio::spawn(async move { busy(start) });
-    let woken = receiver.await.unwrap();
-    (woken - start, woken.elapsed())
+    tokio::spawn(async move { while start.elapsed() < Duration::from_millis(400) {} });
+    let (mut pended, mut resumed) = (start, start);
+    poll_fn(|cx| {
+        let polled = Pin::new(&mut receiver).poll(cx);
+        *if polled.is_pending() { &mut pended } else { &mut resumed } = Instant::now();
+        polled
+    })
+    .await
+    .unwrap();
+    let (before_wake, after_wake) = answering.join().unwrap();
+    Seen { pended, before_wake, after_wake, resumed }
 }
 
 #[test]
 fn sleep_and_queue_are_as_long_as_they_are_measured_to_be() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let mut measured = (Duration::ZERO, Duration::ZERO);
-    let busy = |start: Instant| while start.elapsed() < Duration::from_millis(400) {};
-    let trace = traced(|scope| measured = runtime.block_on(scope.run(waits_for_both(busy))));
+    let mut seen = None;
+    let trace = traced(|scope| seen = Some(runtime.block_on(scope.run(waits_for_both()))));
+    let Seen { pended, before_wake, after_wake, resumed } = seen.unwrap();
     let queued = time_in(&trace, "QUEUE");
     let slept = time_in(&trace, "SLEEP").saturating_sub(queued);
-    let is_close = |time: Duration, measured: Duration| time.abs_diff(measured) < measured / 20;
+    let is_within = |time: Duration, least: Duration, most: Duration| least * 19 / 20 <= time && time <= most * 21 / 20;
     let paths: Vec<_> = trace.paths().map(|(path, time)| (short(&path), time)).collect();
-    assert!(is_close(slept, measured.0) && is_close(queued, measured.1), "{measured:?}, {paths:#?}");
+    assert!(is_within(slept, before_wake - pended, after_wake - pended), "{slept:?} of {paths:#?}");
+    assert!(is_within(queued, resumed - after_wake, resumed - before_wake), "{queued:?} of {paths:#?}");
 }

@@ -13,6 +13,7 @@
 //! Each span between two events goes to the node on top, so the own times always sum to the duration.
 
 mod calls;
+#[cfg_attr(not(native_capture), allow(dead_code, reason = "what captures stacks uses it"))]
 pub(crate) mod native;
 #[cfg(test)]
 #[allow(clippy::cast_possible_truncation)]
@@ -74,6 +75,7 @@ pub(crate) struct Finished {
     /// Own times by path; they sum to `duration`.
     pub(crate) tree: CallTree,
     /// What of these times belongs further down.
+    #[cfg_attr(not(native_capture), allow(dead_code, reason = "there is nothing in it"))]
     pub(crate) native: Option<NativeLog>,
     /// From the start of the trace to its end.
     pub(crate) duration: Nanos,

@@ -22,7 +22,9 @@ pub(crate) mod profile;
 pub(crate) mod queue_stats;
 pub(crate) mod redact;
 pub(crate) mod sanitizer;
+#[cfg_attr(not(native_capture), allow(dead_code, reason = "what captures stacks uses it"))]
 pub(crate) mod stack;
+#[cfg_attr(not(native_capture), allow(dead_code, reason = "what captures stacks uses it"))]
 pub(crate) mod stack_table;
 pub(crate) mod text;
 pub(crate) mod time;

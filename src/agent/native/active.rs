@@ -8,7 +8,7 @@ use crate::capture::native::capture::{NativeCapture, NativeSettings};
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::SamplerSettings;
 use crate::capture::native::unwind::{self, Cut};
-use crate::capture::native::{place_in_agent, priority};
+use crate::capture::native::{heap, place_in_agent, priority};
 use crate::config::Config;
 use crate::model::config::NativeCapture as Mode;
 use crate::model::native_stats::NativeStats;
@@ -190,6 +190,8 @@ fn read(own: u64, settings: &SymbolSettings) -> (String, bool) {
         return said.clone();
     }
     let said = read_anew(own, settings);
+    // What was read may be larger than all that the program has so far, and is not needed until a trace is named.
+    heap::trim();
     if known.len() < MOST_KNOWN {
         known.push((settings.clone(), said.clone()));
     }

@@ -4,6 +4,8 @@
 pub(crate) mod capture;
 pub(crate) mod fork;
 #[cfg(native_capture)]
+pub(crate) mod heap;
+#[cfg(native_capture)]
 mod modules;
 #[cfg(native_capture)]
 pub(crate) mod poll;

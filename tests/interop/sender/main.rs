@@ -35,6 +35,8 @@ async fn main() -> anyhow::Result<ExitCode> {
     let everything = || UnitSettings::new().threshold(Duration::ZERO);
     let config = Config::builder()
         .capture(true)
+        // Frames by hand alone: what is sent is compared with what is received, frame by frame.
+        .native_capture(flame_on::NativeCapture::Off)
         .sample_rate(1.0)
         .event(work::ORDER, everything())
         .event(work::IMPORT, everything())

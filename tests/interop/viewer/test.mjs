@@ -75,7 +75,7 @@ test("a trace is zoomed, searched, and read with the keyboard", () =>
     await loading.hover();
     assert.match(await page.textContent(".flame-details"), /demo::service::load_order — total .* \(.*%\), own .* \(.*%\)/);
     await loading.click();
-    await page.waitForFunction(() => document.querySelectorAll(".flame-path button").length === 2);
+    await page.waitForFunction(() => document.querySelectorAll(".flame-path button").length === 3);
     await page.waitForFunction((narrow) => document.querySelector('g.frame[name="demo::service::load_order"] rect').getBoundingClientRect().width > 2 * narrow, narrow);
     await shot("trace-zoomed");
     await page.click(".flame-path button >> nth=0");

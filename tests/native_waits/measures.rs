@@ -36,10 +36,11 @@ fn takes_one() {
     black_box(work(1));
 }
 
-/// Until two seconds are over, and whatever the machine does meanwhile: the same rounds for all three.
+/// For six seconds, and whatever the machine does meanwhile: the same rounds for all three. In two seconds chance alone
+/// makes a difference of three points once in some hundred runs.
 async fn computes() {
     let start = Instant::now();
-    while start.elapsed() < Duration::from_secs(2) {
+    while start.elapsed() < Duration::from_secs(6) {
         takes_seven();
         takes_two();
         takes_one();
@@ -52,7 +53,7 @@ fn cpu_time_is_divided_as_the_work_is() {
     let times = ["takes_seven", "takes_two", "takes_one"].map(|name| time_in(&trace, name).as_secs_f64());
     let all: f64 = times.iter().sum();
     let shares = times.map(|time| 100.0 * time / all);
-    assert!(all > 1.8, "{all} s of 2 were in the three functions: {:#?}", trace.paths().collect::<Vec<_>>());
+    assert!(all > 5.4, "{all} s of 6 were in the three functions: {:#?}", trace.paths().collect::<Vec<_>>());
     for (share, expected) in shares.into_iter().zip([70.0, 20.0, 10.0]) {
         assert!((share - expected).abs() < 3.0, "{shares:?}");
     }

@@ -20,6 +20,8 @@ use crate::symbols::thread::SymbolThread;
 
 /// What one trace's symbols may take; past it, names are as good as can be had without reading more.
 const SYMBOL_LIMIT: Duration = Duration::from_secs(2);
+/// The same in a host's tests: they look for names, in programs that are not optimised, on machines that are busy.
+const SYMBOL_LIMIT_IN_TESTS: Duration = Duration::from_secs(60);
 /// Nodes that one entry of the log adds to the tree, at a guess: a path of the user's own functions.
 const NODES_AN_ENTRY: usize = 16;
 
@@ -63,7 +65,12 @@ impl FinalizeJob {
 
     /// Nothing more is read once the agent has been told to stop.
     fn symbol_limit(&self) -> Duration {
-        if self.trace.core.is_shut(Shut::NotRunning) { Duration::ZERO } else { SYMBOL_LIMIT }
+        let core = &self.trace.core;
+        match core.rules().threshold_for_tests {
+            _ if core.is_shut(Shut::NotRunning) => Duration::ZERO,
+            Some(_) => SYMBOL_LIMIT_IN_TESTS,
+            None => SYMBOL_LIMIT,
+        }
     }
 
     /// Without room for more, the tree stays as it is.

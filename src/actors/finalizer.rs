@@ -3,10 +3,12 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+
+use crate::safety::lock::lock;
 
 /// How long the first that waits is kept for others to join it; next to `flush_interval_ms` it is nothing.
 const COALESCE: Duration = Duration::from_millis(1);
@@ -129,10 +131,6 @@ impl Finalizer {
     fn next(&self) -> Option<Work> {
         lock(&self.line).waiting.pop_front()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -96,11 +96,12 @@ impl Made {
     fn new(config: &Config, adapters: Adapters) -> Self {
         let threads = Arc::default();
         let clock = Clock::new();
+        let budget = CaptureBudget::new(config.max_capture_bytes() as u64);
         #[cfg(native_capture)]
-        let native = Native::new(config, &clock, &threads);
+        let native = Native::new(config, &clock, &budget, &threads);
         #[cfg(not(native_capture))]
         let native = Native;
-        let core = CaptureCore::new(core_parts(config, clock, &native));
+        let core = CaptureCore::new(core_parts(config, clock, budget, &native));
         let origin = origin(config);
         Self {
             errors: ErrorParts::new(config, &core.counters, &origin, adapters.errors),
@@ -166,13 +167,13 @@ pub(super) fn origin(config: &Config) -> Arc<Origin> {
 }
 
 #[cfg_attr(not(native_capture), expect(unused_variables, reason = "there is nothing in it"))]
-fn core_parts(config: &Config, clock: Clock, native: &Native) -> CoreParts {
+fn core_parts(config: &Config, clock: Clock, budget: CaptureBudget, native: &Native) -> CoreParts {
     CoreParts {
         #[cfg(native_capture)]
         native: native.capture.clone(),
         clock,
         counters: Arc::default(),
-        budget: CaptureBudget::new(config.max_capture_bytes() as u64),
+        budget,
         permits: ActivePermits::new(config.max_active_traces()),
         dedupe: DedupeTable::new(dedupe_window(config), config.max_dedupe_identifiers()),
         handlers: Handlers(config.hooks().handlers.clone()),

@@ -11,12 +11,13 @@
 
 use std::cell::{Cell, RefCell};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use rand::Rng;
 use rand::rngs::SmallRng;
 
 use super::native::fork;
+use crate::safety::lock::lock;
 use crate::safety::random;
 
 /// Rolls are 63 bits wide, so that a rate of 1 is a limit above all of them.
@@ -277,10 +278,6 @@ impl Drop for Places {
         .ok();
         self.0.drain(..).for_each(Place::give_back);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// `None` while the thread is torn down, or where a seed's own code came back here.

@@ -6,6 +6,7 @@ pub(crate) mod budget;
 pub(crate) mod cpu;
 pub(crate) mod dedupe;
 pub(crate) mod identifier;
+pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod permits;
 pub(crate) mod random;

@@ -13,6 +13,7 @@ use crate::config::Config;
 use crate::model::config::NativeCapture as Mode;
 use crate::model::native_stats::NativeStats;
 use crate::model::stack::{Framed, StackWord};
+use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::symbols::diagnose::Diagnosis;
 use crate::symbols::symbolizer::SymbolSettings;
@@ -42,8 +43,13 @@ struct Status {
 }
 
 impl Native {
-    pub(in crate::agent) fn new(config: &Config, clock: &Clock, threads: &Arc<AgentThreads>) -> Self {
-        let (capture, status) = match start(config, clock, threads) {
+    pub(in crate::agent) fn new(
+        config: &Config,
+        clock: &Clock,
+        budget: &CaptureBudget,
+        threads: &Arc<AgentThreads>,
+    ) -> Self {
+        let (capture, status) = match start(config, clock, budget, threads) {
             Ok(capture) => {
                 let status = describe(config, &capture);
                 (Some(capture), status)
@@ -87,14 +93,23 @@ impl Status {
 }
 
 /// The error says in half a sentence why there is none.
-fn start(config: &Config, clock: &Clock, threads: &Arc<AgentThreads>) -> Result<Arc<NativeCapture>, String> {
+fn start(
+    config: &Config,
+    clock: &Clock,
+    budget: &CaptureBudget,
+    threads: &Arc<AgentThreads>,
+) -> Result<Arc<NativeCapture>, String> {
     if !config.capture() {
         return Err("`capture` is not set".to_owned());
     }
     if config.native_capture() == Mode::Off {
         return Err("`native_capture = \"off\"`".to_owned());
     }
-    let settings = NativeSettings { sampler: sampler(config), max_trace_duration: config.max_trace_duration() };
+    let settings = NativeSettings {
+        sampler: sampler(config),
+        max_trace_duration: config.max_trace_duration(),
+        budget: budget.clone(),
+    };
     let threads = threads.clone();
     let on_start = move || {
         current::enter_agent();

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
-use super::pump::{self, Bell, lock};
+use super::pump::{self, Bell};
 use super::sampler::{Entered, Sampler, SamplerError, SamplerSettings, SamplerStats};
 use super::samples::{SampleStore, UnwoundSample};
 use super::unwind::{self, OfflineUnwinder};
@@ -15,6 +15,8 @@ use crate::capture::clock::Clock;
 use crate::capture::wakes::Wakes;
 use crate::model::stack::StackWord;
 use crate::model::time::Nanos;
+use crate::safety::budget::CaptureBudget;
+use crate::safety::lock::lock;
 
 /// Kept for reuse: as many traces as end within a few milliseconds; 1 KiB each.
 const POOLED_WAKES: usize = 256;
@@ -22,12 +24,14 @@ const POOLED_WAKES: usize = 256;
 const SAMPLE_FRAMES: usize = 512;
 
 /// What native capture goes by.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct NativeSettings {
     /// `None`: no CPU samples.
     pub(crate) sampler: Option<SamplerSettings>,
     /// No trace is longer, so no sample waits longer.
     pub(crate) max_trace_duration: Duration,
+    /// What samples that wait count against.
+    pub(crate) budget: CaptureBudget,
 }
 
 /// See the module.
@@ -67,7 +71,7 @@ impl NativeCapture {
             clock,
             wakes: ArrayQueue::new(POOLED_WAKES),
             sampler: settings.sampler.map(Sampler::start).transpose(),
-            samples: SampleStore::default(),
+            samples: SampleStore::new(&settings.budget),
             unwinder: Mutex::default(),
             bell: Arc::default(),
             max_trace_duration: settings.max_trace_duration.into(),
@@ -171,7 +175,8 @@ mod tests {
 
     #[test]
     fn what_a_late_waker_still_holds_is_not_given_to_another_trace() {
-        let settings = NativeSettings { sampler: None, max_trace_duration: Duration::from_secs(60) };
+        let budget = CaptureBudget::new(1 << 20);
+        let settings = NativeSettings { sampler: None, max_trace_duration: Duration::from_secs(60), budget };
         let capture = NativeCapture::start(Clock::new(), settings, || ()).unwrap();
         let (late, done) = (capture.take_wakes(1), capture.take_wakes(2));
         let waker = late.clone();

@@ -236,7 +236,9 @@ impl Recorder {
     pub(super) fn release_native(&mut self) {
         let Some(native) = self.native.take() else { return };
         let core = &self.shared.core;
-        core.counters.add(Count::AwaitSites, native.sites.into());
+        if native.sites > 0 {
+            core.counters.add(Count::AwaitSites, native.sites.into());
+        }
         if let Some(capture) = &core.native {
             // The stable waker holds the wakes too.
             drop(native.stable);

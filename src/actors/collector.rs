@@ -17,7 +17,6 @@ use super::local_message;
 use super::parts::{CALL_LIMIT, Parts};
 use super::trace_session::TraceSessionMsg;
 use super::trace_session_supervisor::{LiveSession, SessionsMsg};
-use crate::capture::core::InboxItem;
 use crate::capture::trace::SharedTrace;
 use crate::model::counters::Count;
 
@@ -79,7 +78,7 @@ impl Collector {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             CollectorMsg::Drain => state.drain(&myself).await,
-            CollectorMsg::Sweep => state.sweep(&myself),
+            CollectorMsg::Sweep => state.sweep(&myself).await,
             CollectorMsg::Flush(reply) => state.flush(&myself, reply, false).await,
             CollectorMsg::FinishAll(reply) => state.flush(&myself, reply, true).await,
         }
@@ -111,10 +110,18 @@ impl State {
     async fn drain(&mut self, myself: &ActorRef<CollectorMsg>) {
         let core = self.parts.core.clone();
         for item in core.inbox.drain() {
-            match item {
-                InboxItem::Started(trace) => self.take_up(trace, myself).await,
-                InboxItem::Ready(trace) => self.wake_session(trace.label),
+            let trace = item.into_trace();
+            // Whose session is over is not taken up again: it has been before.
+            if !self.wake_session(trace.label) {
+                self.take_up(trace, myself).await;
             }
+        }
+    }
+
+    async fn take_up_fresh(&mut self, myself: &ActorRef<CollectorMsg>) {
+        let core = self.parts.core.clone();
+        for trace in core.fresh.take_all() {
+            self.take_up(trace, myself).await;
         }
     }
 
@@ -148,14 +155,15 @@ impl State {
         }
     }
 
-    fn wake_session(&self, label: u64) {
-        if let Some(session) = self.by_label.get(&label) {
-            // `Err`: its end is on the way to us.
-            session.actor.cast(TraceSessionMsg::Drain).ok();
-        }
+    /// False when the trace has no session.
+    fn wake_session(&self, label: u64) -> bool {
+        let Some(session) = self.by_label.get(&label) else { return false };
+        // `Err`: its end is on the way to us.
+        session.actor.cast(TraceSessionMsg::Drain).ok();
+        true
     }
 
-    fn sweep(&mut self, myself: &ActorRef<CollectorMsg>) {
+    async fn sweep(&mut self, myself: &ActorRef<CollectorMsg>) {
         for session in self.by_label.values() {
             session.actor.cast(TraceSessionMsg::Drain).ok();
         }
@@ -164,6 +172,7 @@ impl State {
         for id in dead {
             self.forget(id);
         }
+        self.take_up_fresh(myself).await;
         if !self.parts.core.inbox.is_empty() {
             myself.cast(CollectorMsg::Drain).ok();
         }
@@ -183,6 +192,7 @@ impl State {
 
     async fn flush(&mut self, myself: &ActorRef<CollectorMsg>, reply: RpcReplyPort<()>, cut: bool) {
         self.drain(myself).await;
+        self.take_up_fresh(myself).await;
         let mut labels = HashSet::new();
         for (label, session) in &self.by_label {
             if cut || session.trace.ended().is_some() {

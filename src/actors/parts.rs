@@ -66,8 +66,8 @@ impl Parts {
     /// Counts what no actor will work on any more. Safe to call twice; nothing can wait here afterwards.
     pub(crate) fn settle(&self) {
         self.core.shut(Shut::NotRunning);
-        for item in self.core.inbox.close() {
-            let (InboxItem::Started(trace) | InboxItem::Ready(trace)) = item;
+        let signalled = self.core.inbox.close().into_iter().map(InboxItem::into_trace);
+        for trace in signalled.chain(self.core.fresh.close()) {
             trace.settle(Count::LostAtShutdown);
             trace.close();
         }

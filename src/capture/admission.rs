@@ -209,8 +209,8 @@ fn acquire(core: &CaptureCore, header: &TraceHeader) -> Result<Permit, Refusal> 
     })
 }
 
-/// Tells the Collector, without a wake, and arms the recorder. Nobody has to read the trace before it signals: it
-/// ends, fills its first chunk, is stopped or makes a call; the Collector's sweep finds what sleeps.
+/// Puts the trace where the Collector finds it, and arms the recorder. Nobody has to read the trace before it signals:
+/// it ends, fills its first chunk, is stopped or makes a call; the Collector's sweep finds what sleeps.
 fn announce(
     core: &Arc<CaptureCore>,
     rules: &Rules,
@@ -221,11 +221,10 @@ fn announce(
     let id = TraceId::from_random(random_bits());
     let shared = Arc::new(SharedTrace::new(core.clone(), core.next_label(), id, header, permit, chunk.clone()));
     core.counters.count(Count::Started);
-    let item = InboxItem::Started(shared.clone());
     // Its limit may not wait for the Collector's next sweep.
     let is_urgent = rules.limits.max_trace_duration < QUIET_FROM;
-    let pushed = if is_urgent { core.inbox.push(item) } else { core.inbox.push_quietly(item) };
-    if pushed.is_err() {
+    let untold = if is_urgent { Err(shared.clone()) } else { core.fresh.keep(shared.clone()) };
+    if untold.is_err_and(|trace| core.inbox.push(InboxItem::Started(trace)).is_err()) {
         shared.settle(Count::InboxFull);
         shared.close();
         return Err(Refusal::Settled);

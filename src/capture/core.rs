@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::chunk::{CHUNK_BYTES, ChunkPool};
 use super::clock::Clock;
 use super::dice::UnitDice;
+use super::fresh::FreshTraces;
 use super::inbox::Inbox;
 use super::lane::{ChunkLane, LanePool};
 #[cfg(native_capture)]
@@ -28,10 +29,17 @@ const INBOX_CAPACITY: usize = 8_192;
 /// Tells the Collector about a trace.
 #[derive(Debug)]
 pub(crate) enum InboxItem {
-    /// A trace was admitted.
+    /// A trace was admitted, and the Collector must know of it at once.
     Started(Arc<SharedTrace>),
-    /// A trace has a full chunk, or its end.
+    /// A trace has a full chunk, a call or its end; the Collector may hear of it for the first time.
     Ready(Arc<SharedTrace>),
+}
+
+impl InboxItem {
+    pub(crate) fn into_trace(self) -> Arc<SharedTrace> {
+        let (Self::Started(trace) | Self::Ready(trace)) = self;
+        trace
+    }
 }
 
 /// Why new traces are refused; each is one bit.
@@ -59,6 +67,7 @@ pub(crate) struct CaptureCore {
     pub(crate) budget: CaptureBudget,
     pub(crate) chunks: Arc<ChunkPool>,
     pub(crate) inbox: Arc<Inbox<InboxItem>>,
+    pub(crate) fresh: FreshTraces,
     pub(crate) routes: Routes,
     pub(crate) permits: ActivePermits,
     pub(crate) dedupe: DedupeTable,
@@ -113,6 +122,7 @@ impl CaptureCore {
             lanes: LanePool::new(parts.budget.clone()),
             budget: parts.budget,
             inbox: Inbox::new(INBOX_CAPACITY),
+            fresh: FreshTraces::default(),
             routes: Routes::default(),
             permits: parts.permits,
             dedupe: parts.dedupe,

@@ -13,9 +13,6 @@ use super::native::fork;
 /// discarded by its host thread within this time costs the agent nothing.
 pub(crate) const COALESCE: Duration = Duration::from_millis(5);
 
-/// Items that wait without a ring at most; what they hold is not freed before they are drained.
-const MAX_QUIET: usize = 256;
-
 /// A bounded queue from any host thread to one actor.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
@@ -39,26 +36,12 @@ impl<T> Inbox<T> {
 
     /// Queues `item` and rings; gives it back when the queue is full or closed. Never waits.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
-        self.push_and(item, Self::ring)
-    }
-
-    /// As `push`, of what can wait until somebody rings or drains for another reason: rings only when
-    /// [`MAX_QUIET`] items wait.
-    pub(crate) fn push_quietly(&self, item: T) -> Result<(), T> {
-        self.push_and(item, |inbox| {
-            if inbox.queue.len() >= MAX_QUIET.min(inbox.queue.capacity()) {
-                inbox.ring();
-            }
-        })
-    }
-
-    fn push_and(&self, item: T, then: impl FnOnce(&Self)) -> Result<(), T> {
         if fork::is_forked_child() || self.closed.load(Ordering::Relaxed) {
             // In a forked child: the agent's thread stayed in the parent, and the wake would reach the parent's.
             return Err(item);
         }
         self.queue.push(item)?;
-        then(self);
+        self.ring();
         if self.closed.load(Ordering::SeqCst) {
             // Closed in between, after its last drain perhaps.
             while self.queue.pop().is_some() {}
@@ -121,23 +104,6 @@ mod tests {
         let start = tokio::time::Instant::now();
         inbox.rung().await;
         assert_eq!(start.elapsed(), COALESCE);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_can_wait_rings_only_when_much_of_it_waits() {
-        let inbox = Inbox::new(2 * MAX_QUIET);
-        let is_rung = async || tokio::time::timeout(2 * COALESCE, inbox.rung()).await.is_ok();
-        for number in 1..MAX_QUIET {
-            inbox.push_quietly(number).unwrap();
-        }
-        assert!(!is_rung().await);
-        inbox.push_quietly(0).unwrap();
-        assert!(is_rung().await);
-        assert_eq!(inbox.drain().count(), MAX_QUIET);
-        let small = Inbox::new(1);
-        small.push_quietly(1).unwrap();
-        assert_eq!(small.push_quietly(2), Err(2));
-        assert!(tokio::time::timeout(2 * COALESCE, small.rung()).await.is_ok(), "a full one rings, however small");
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub(crate) mod core;
 pub(crate) mod current;
 pub(crate) mod dice;
 pub(crate) mod frame;
+pub(crate) mod fresh;
 pub(crate) mod inbox;
 pub(crate) mod lane;
 pub(crate) mod native;

@@ -8,6 +8,7 @@ use crossbeam_queue::SegQueue;
 
 use super::chunk::ChunkRef;
 use super::core::{CaptureCore, InboxItem};
+use super::fresh::SlotNumber;
 use super::lane::ChunkLane;
 use super::routes::CallMessage;
 use crate::model::counters::Count;
@@ -65,6 +66,8 @@ pub(crate) struct SharedTrace {
     /// The later chunks; made by the recorder when the first is full.
     lane: OnceLock<Box<ChunkLane>>,
     phase: AtomicU8,
+    /// Where [`FreshTraces`](super::fresh::FreshTraces) keeps it, if it does.
+    fresh_slot: AtomicU8,
     /// The recorder must not write any more: the session is over, whatever ended it.
     closed: AtomicBool,
     /// 0 while it runs, then `raw time << 3 | reason + 1`. Set once, by whoever comes first.
@@ -76,8 +79,8 @@ pub(crate) struct SharedTrace {
     /// A `Ready` for this trace waits in the inbox.
     signalled: AtomicBool,
     permit: Mutex<Option<Permit>>,
-    /// At most [`MAX_WAITING_CALLS`].
-    calls: SegQueue<CallMessage>,
+    /// At most [`MAX_WAITING_CALLS`]; made for the first. Boxed: most traces have none, and it is large.
+    calls: OnceLock<Box<SegQueue<CallMessage>>>,
 }
 
 impl SharedTrace {
@@ -100,13 +103,14 @@ impl SharedTrace {
             first: Mutex::new(Some(chunk)),
             lane: OnceLock::new(),
             phase: AtomicU8::new(Phase::Fresh as u8),
+            fresh_slot: AtomicU8::new(0),
             closed: AtomicBool::new(false),
             ended: AtomicU64::new(0),
             settled: AtomicBool::new(false),
             peer_raw: AtomicU64::new(0),
             signalled: AtomicBool::new(false),
             permit: Mutex::new(Some(permit)),
-            calls: SegQueue::new(),
+            calls: OnceLock::new(),
         }
     }
 
@@ -159,7 +163,17 @@ impl SharedTrace {
 
     /// Takes the trace for the agent; false when its host thread has already discarded it.
     pub(crate) fn take_up(&self) -> bool {
+        self.core.fresh.remove(self);
         self.change_phase(Phase::TakenUp)
+    }
+
+    pub(crate) fn fresh_slot(&self) -> SlotNumber {
+        // Relaxed: set before others know the trace; a wrong number would name a slot in which another trace is.
+        self.fresh_slot.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_fresh_slot(&self, number: SlotNumber) {
+        self.fresh_slot.store(number, Ordering::Relaxed);
     }
 
     /// Takes the trace for its host thread; false when the agent has taken it up.
@@ -240,6 +254,7 @@ impl SharedTrace {
     pub(crate) fn close(&self) {
         self.stop_recording();
         self.release_permit();
+        self.core.fresh.remove(self);
     }
 
     /// Frees the trace's place under `max_active_traces`.
@@ -267,21 +282,22 @@ impl SharedTrace {
     /// Delivers a call message; false when too many wait.
     pub(crate) fn deliver(&self, message: CallMessage) -> bool {
         // Only the router delivers, so nobody else pushes between the look and the push.
-        let has_room = self.calls.len() < MAX_WAITING_CALLS;
+        let calls = self.calls.get_or_init(Box::default);
+        let has_room = calls.len() < MAX_WAITING_CALLS;
         if has_room {
-            self.calls.push(message);
+            calls.push(message);
         }
         has_room
     }
 
     /// The next call message for the session.
     pub(crate) fn next_call(&self) -> Option<CallMessage> {
-        self.calls.pop()
+        self.calls.get()?.pop()
     }
 
     /// Whether the trace has made explicit calls.
     pub(crate) fn has_calls(&self) -> bool {
-        !self.calls.is_empty() || self.core.routes.is_registered(self.label)
+        self.calls.get().is_some_and(|calls| !calls.is_empty()) || self.core.routes.is_registered(self.label)
     }
 
     /// Counts the trace's end by its reason.

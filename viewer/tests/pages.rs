@@ -59,6 +59,8 @@ async fn a_trace_is_listed_filtered_drawn_and_downloaded() {
         let page = get(http, &format!("/{query}")).await.text();
         assert_eq!((page.contains("GET /orders"), page.contains("GET /fast")), (has_orders, has_fast), "{query}");
     }
+    let by_id = get(http, &format!("/?q={}", id(1).to_uppercase())).await.text();
+    assert!(by_id.contains("GET /orders") && !by_id.contains("GET /fast"), "a trace is found by its id");
     let by_duration = get(http, "/?sort=duration").await.text();
     assert!(by_duration.find("GET /orders").unwrap() < by_duration.find("GET /fast").unwrap());
 

@@ -86,11 +86,9 @@ impl Rig {
 
     /// Takes up the next trace that its host thread has not settled.
     pub(crate) fn take_up(&self) -> Option<Session> {
-        let traces = self.core.inbox.drain().filter_map(|item| match item {
-            InboxItem::Started(trace) => trace.take_up().then(|| Session::new(trace)),
-            InboxItem::Ready(_) => None,
-        });
-        traces.last()
+        let told = self.core.inbox.drain().map(InboxItem::into_trace);
+        let traces = told.chain(self.core.fresh.take_all());
+        traces.filter(|trace| trace.take_up()).map(Session::new).last()
     }
 
     /// Polls `work` in a new trace until it is ready; `wait` passes the time between two polls.

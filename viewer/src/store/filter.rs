@@ -59,8 +59,10 @@ impl TraceFilter {
             add("duration_us >= ?", min.into());
         }
         if !self.contains.is_empty() {
-            // instr and not LIKE, whose wildcards would have to be escaped.
-            add("instr(lower(identifier || ' ' || trace_id), ?) > 0", self.contains.to_lowercase().into());
+            // instr and not LIKE, whose wildcards would have to be escaped. Ids are kept in lower case.
+            let part: Value = self.contains.to_lowercase().into();
+            conditions.push("(instr(lower(identifier), ?) > 0 OR instr(trace_id, ?) > 0)");
+            values.extend([part.clone(), part]);
         }
         (conditions.join(" AND "), values)
     }

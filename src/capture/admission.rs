@@ -6,6 +6,7 @@
 //! ```
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use super::trace::{SharedTrace, TraceHeader};
 use crate::model::counters::Count;
 use crate::model::event::base_name;
 use crate::model::event::{Capture, Decision, Metadata, StartEvent};
-use crate::model::handler::{OTHER_THRESHOLD, decide, default_threshold};
+use crate::model::handler::{OTHER_THRESHOLD, decide, default_threshold, known_name};
 use crate::model::ids::TraceId;
 use crate::safety::identifier::IdentifierKey;
 use crate::safety::permits::{Permit, Refused};
@@ -98,7 +99,7 @@ fn admit_unit<I: Into<String>>(
     identifier: impl FnOnce() -> I,
     roll: Roll,
 ) -> Scope {
-    admit(core, name, roll, || {
+    admit(core, Name { name, fixed: Some(name) }, roll, || {
         let identifier = catch_unwind(AssertUnwindSafe(|| identifier().into()));
         identifier.map(|identifier| Capture::new(name, identifier)).map_err(discard_panic)
     })
@@ -111,13 +112,28 @@ fn admit_event<'m>(
     metadata: impl FnOnce() -> Metadata<'m>,
     roll: Roll,
 ) -> Scope {
-    admit(core, name, roll, || {
+    admit(core, Name { name, fixed: known_name(name) }, roll, || {
         let asked = catch_unwind(AssertUnwindSafe(|| decide(&core.handlers.0, &StartEvent::new(name, metadata()))));
         match asked.map_err(discard_panic)? {
             Decision::Capture(capture) => Ok(capture),
             Decision::Skip | Decision::Next => Err(Refusal::Counted(Count::SkippedByHandler)),
         }
     })
+}
+
+/// What a unit of work was started by.
+#[derive(Clone, Copy)]
+struct Name<'m> {
+    name: &'m str,
+    /// The same where it needs no copy.
+    fixed: Option<&'static str>,
+}
+
+impl Name<'_> {
+    fn started_by(self) -> Cow<'static, str> {
+        let copy = || Cow::Owned(base_name(self.name).to_owned());
+        self.fixed.map_or_else(copy, |fixed| Cow::Borrowed(base_name(fixed)))
+    }
 }
 
 /// Why a sampled unit of work is not traced after all.
@@ -136,7 +152,7 @@ fn discard_panic(payload: Box<dyn Any + Send>) -> Refusal {
     Refusal::Counted(Count::HandlerPanics)
 }
 
-fn admit(core: &Arc<CaptureCore>, name: &str, roll: Roll, ask: impl FnOnce() -> Result<Capture, Refusal>) -> Scope {
+fn admit(core: &Arc<CaptureCore>, name: Name<'_>, roll: Roll, ask: impl FnOnce() -> Result<Capture, Refusal>) -> Scope {
     match try_admit(core, name, roll, ask) {
         Ok(recorder) => Scope::traced(recorder),
         Err(Refusal::NotSampled) => {
@@ -153,7 +169,7 @@ fn admit(core: &Arc<CaptureCore>, name: &str, roll: Roll, ask: impl FnOnce() -> 
 
 fn try_admit(
     core: &Arc<CaptureCore>,
-    name: &str,
+    started_by: Name<'_>,
     roll: Roll,
     ask: impl FnOnce() -> Result<Capture, Refusal>,
 ) -> Result<Box<Recorder>, Refusal> {
@@ -161,7 +177,7 @@ fn try_admit(
         return Err(Refusal::NotSampled);
     }
     let rules = core.rules();
-    let name = base_name(name);
+    let name = base_name(started_by.name);
     let event = rules.of(name);
     if !event.capture {
         return Err(Refusal::Counted(Count::SkippedEventOff));
@@ -173,7 +189,7 @@ fn try_admit(
     let capture = ask()?;
     let default = default_threshold(name).unwrap_or(OTHER_THRESHOLD);
     let threshold = rules.threshold(&event, capture.threshold_or_none(), default);
-    let header = header_of(name, capture, threshold);
+    let header = TraceHeader { started_by: started_by.started_by(), capture, threshold: threshold.into() };
     let permit = acquire(core, &header)?;
     let chunk = core.chunks.take().ok_or(Refusal::Counted(Count::SkippedMemory))?;
     announce(core, &rules, header, permit, chunk)
@@ -187,10 +203,6 @@ fn refuse_while_shut(core: &CaptureCore) -> Result<(), Refusal> {
         return Err(Refusal::Counted(Count::SkippedCpu));
     }
     Ok(())
-}
-
-fn header_of(name: &str, capture: Capture, threshold: Duration) -> TraceHeader {
-    TraceHeader { started_by: name.into(), capture, threshold: threshold.into() }
 }
 
 /// The last two questions: is the identifier's window closed, and is there room?

@@ -25,9 +25,12 @@ const IDLE_PART: u64 = 8;
 
 #[derive(Debug)]
 struct Chunk {
-    words: Box<[[AtomicU64; 2]; CHUNK_EVENTS]>,
     len: AtomicU32,
+    /// References of the one who uses it and of its readers, not those of the pool. Counted beside the `Arc`'s own,
+    /// whose last owner could only free it.
+    owners: AtomicU32,
     _bytes: Reservation,
+    words: [[AtomicU64; 2]; CHUNK_EVENTS],
 }
 
 /// One of the (at most two) owners of a chunk; the last one gives it back to the pool by its drop.
@@ -40,7 +43,7 @@ pub(crate) struct ChunkRef {
 /// Where chunks come from and return to.
 #[derive(Debug)]
 pub(crate) struct ChunkPool {
-    free: ArrayQueue<Chunk>,
+    free: ArrayQueue<Arc<Chunk>>,
     budget: CaptureBudget,
 }
 
@@ -53,18 +56,20 @@ impl ChunkPool {
     pub(crate) fn take(self: &Arc<Self>) -> Option<ChunkRef> {
         let chunk = match self.free.pop() {
             Some(chunk) => chunk,
-            None => Chunk {
-                _bytes: self.budget.try_reserve(CHUNK_BYTES)?,
-                words: Box::new([const { [const { AtomicU64::new(0) }; 2] }; CHUNK_EVENTS]),
+            None => Arc::new(Chunk {
                 len: AtomicU32::new(0),
-            },
+                owners: AtomicU32::new(0),
+                _bytes: self.budget.try_reserve(CHUNK_BYTES)?,
+                words: [const { [const { AtomicU64::new(0) }; 2] }; CHUNK_EVENTS],
+            }),
         };
-        // Relaxed: the pool's queue has ordered this after the last use.
+        // Relaxed, both: the pool's queue has ordered this after the last use.
         chunk.len.store(0, Ordering::Relaxed);
-        Some(ChunkRef { chunk: Some(Arc::new(chunk)), pool: self.clone() })
+        chunk.owners.store(1, Ordering::Relaxed);
+        Some(ChunkRef { chunk: Some(chunk), pool: self.clone() })
     }
 
-    fn give_back(&self, chunk: Chunk) {
+    fn give_back(&self, chunk: Arc<Chunk>) {
         let idle = CHUNK_BYTES * (self.free.len() as u64 + 1);
         if idle <= self.budget.max() / IDLE_PART {
             // A full pool hands it back, and it is freed here.
@@ -120,14 +125,20 @@ impl ChunkRef {
 
 impl Clone for ChunkRef {
     fn clone(&self) -> Self {
+        if let Some(chunk) = &self.chunk {
+            // Relaxed: whoever clones is an owner, so the count cannot reach zero meanwhile.
+            chunk.owners.fetch_add(1, Ordering::Relaxed);
+        }
         Self { chunk: self.chunk.clone(), pool: self.pool.clone() }
     }
 }
 
 impl Drop for ChunkRef {
     fn drop(&mut self) {
-        // `into_inner` gives the chunk to exactly one of two owners that drop at the same time.
-        if let Some(chunk) = self.chunk.take().and_then(Arc::into_inner) {
+        let Some(chunk) = self.chunk.take() else { return };
+        // AcqRel: the last owner's use of the pool comes after all that the others did to the chunk. Exactly one of two
+        // that drop at the same time is the last; the other may hold its `Arc` a moment longer, and does nothing with it.
+        if chunk.owners.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.pool.give_back(chunk);
         }
     }

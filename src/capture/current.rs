@@ -91,7 +91,7 @@ pub(crate) fn is_in_agent() -> bool {
 pub(crate) fn stop_started_by(agent: u64, started_by: &str) -> bool {
     with_current(|recorder| {
         let shared = &recorder.shared;
-        let is_ours = shared.core.agent == agent && &*shared.header.started_by == started_by;
+        let is_ours = shared.core.agent == agent && shared.header.started_by == started_by;
         let is_ended = is_ours && shared.end(EndReason::Stopped, shared.core.clock.raw());
         if is_ended {
             shared.signal();

@@ -117,7 +117,7 @@ impl Recorder {
             // Labels are counted from 1.
             generation: NonZeroU64::new(shared.label).unwrap_or(NonZeroU64::MAX),
             #[cfg(native_capture)]
-            native: shared.core.native.as_ref().map(|capture| NativePart::new(capture, shared.label)),
+            native: shared.core.native.as_ref().map(|_| NativePart::new()),
             shared,
             chunk,
             next: 0,
@@ -190,7 +190,7 @@ impl Recorder {
         if depth >= self.max_depth || self.events_left == 0 || self.starved {
             return self.suppress();
         }
-        self.record(self.opening(frame, pointer));
+        self.record_word(self.opening(frame, pointer));
         if self.starved {
             return self.suppress();
         }
@@ -200,14 +200,18 @@ impl Recorder {
 
     #[cfg(native_capture)]
     #[inline]
-    fn opening(&self, frame: FrameId, pointer: usize) -> TraceEvent {
-        self.place_of(pointer).map_or(TraceEvent::Call(frame), |place| TraceEvent::CallAt(frame, place))
+    fn opening(&self, frame: FrameId, pointer: usize) -> u64 {
+        // Packed where the kind is known: `to_word` of an event that is either asks again.
+        match self.place_of(pointer) {
+            Some(place) => TraceEvent::CallAt(frame, place).to_word(),
+            None => TraceEvent::Call(frame).to_word(),
+        }
     }
 
     #[cfg(not(native_capture))]
     #[inline]
-    fn opening(&self, frame: FrameId, _pointer: usize) -> TraceEvent {
-        TraceEvent::Call(frame)
+    fn opening(&self, frame: FrameId, _pointer: usize) -> u64 {
+        TraceEvent::Call(frame).to_word()
     }
 
     /// A frame that is not recorded. Whatever kept it out also keeps out all that opens inside it: the depth
@@ -288,30 +292,40 @@ impl Recorder {
 
     #[inline]
     fn record(&mut self, event: TraceEvent) {
+        self.record_word(event.to_word());
+    }
+
+    #[inline]
+    fn record_word(&mut self, word: u64) {
         let now = self.clock.raw();
         self.events_left = self.events_left.saturating_sub(1);
-        self.write(event, now);
+        self.write_word(word, now);
     }
 
     #[inline]
     fn write(&mut self, event: TraceEvent, now: u64) {
+        self.write_word(event.to_word(), now);
+    }
+
+    #[inline]
+    fn write_word(&mut self, word: u64, now: u64) {
         if self.next < USABLE {
-            self.chunk.write(self.next, event.to_word(), now);
+            self.chunk.write(self.next, word, now);
             self.next += 1;
         } else {
-            self.turn_over(event, now);
+            self.turn_over(word, now);
         }
     }
 
     #[cold]
-    fn turn_over(&mut self, event: TraceEvent, now: u64) {
+    fn turn_over(&mut self, word: u64, now: u64) {
         if !self.shared.is_recording() {
             // Ended from elsewhere in the middle of a poll: nobody would read the next chunk.
             self.starved = true;
             return;
         }
         if self.take_chunk() {
-            self.chunk.write(0, event.to_word(), now);
+            self.chunk.write(0, word, now);
             self.next = 1;
         } else if self.next == USABLE {
             self.chunk.write(USABLE, TraceEvent::Starved.to_word(), now);
@@ -346,7 +360,7 @@ impl Recorder {
     }
 
     /// Ends the trace. Below its threshold, and before the agent has taken it up, this thread settles it.
-    pub(crate) fn end(mut self, reason: EndReason) {
+    pub(crate) fn end(mut self: Box<Self>, reason: EndReason) {
         if fork::is_forked_child() {
             // What ends a trace takes short locks, and one that another thread held at the fork stays locked.
             return std::mem::forget(self);

@@ -3,14 +3,14 @@
 use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
 use super::current::{self, current_trace_id};
 use super::frame::Waits;
 #[cfg(native_capture)]
-use super::native::poll::run;
+use super::native::poll::{run, run_call};
 use super::recorder::{Leave, Recorder};
 use super::trace::SharedTrace;
 use crate::model::frame::FrameId;
@@ -122,7 +122,7 @@ impl Scope {
 
     /// Traces the call of `f`.
     pub fn in_scope<R>(mut self, f: impl FnOnce() -> R) -> R {
-        let result = self.enter(&mut Context::from_waker(Waker::noop()), |_| f(), |_| None);
+        let result = self.enter(|is_traced| if is_traced { run_call(f) } else { f() }, |_| None);
         self.finish();
         result
     }
@@ -130,7 +130,7 @@ impl Scope {
     /// Traces one poll of something that is not a `Future`: a `Stream`, a body, an own state machine. Until
     /// the next call, or [`finish`](Self::finish), the trace counts as waiting.
     pub fn poll_with<R>(&mut self, cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
-        self.enter(cx, poll, |_| Some(Leave::Waiting))
+        self.enter(|is_traced| if is_traced { run(cx, poll) } else { poll(cx) }, |_| Some(Leave::Waiting))
     }
 
     /// As `poll_with`; `leave` says how the poll ended, `None` that the work is over, and the trace with it.
@@ -141,11 +141,16 @@ impl Scope {
         poll: impl FnOnce(&mut Context<'_>) -> R,
         leave: impl FnOnce(&R) -> Option<Leave>,
     ) -> R {
+        self.leaving(|is_traced| if is_traced { run(cx, poll) } else { poll(cx) }, leave)
+    }
+
+    #[inline]
+    fn leaving<R>(&mut self, turn: impl FnOnce(bool) -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
         if !self.is_sampled() {
-            return poll(cx);
+            return turn(false);
         }
         let mut is_over = false;
-        let result = self.enter(cx, poll, |result| {
+        let result = self.enter(turn, |result| {
             let leave = leave(result);
             is_over = leave.is_none();
             leave
@@ -160,7 +165,7 @@ impl Scope {
     #[cfg(any(test, feature = "tower"))]
     #[inline]
     pub(crate) fn call_leaving<R>(&mut self, call: impl FnOnce() -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
-        self.poll_leaving(&mut Context::from_waker(Waker::noop()), |_| call(), leave)
+        self.leaving(|is_traced| if is_traced { run_call(call) } else { call() }, leave)
     }
 
     /// Says more about a trace whose identifier stands for many endpoints, and so is not deduplicated; does
@@ -184,29 +189,25 @@ impl Scope {
         }
     }
 
-    /// Runs `f` with the recorder in force. `leave` says how to close the poll; `None` leaves it open.
+    /// Runs `turn` with the recorder in force, and tells it whether that is so: whether native capture needs something
+    /// around it. `leave` says how to close the poll; `None` leaves it open.
     #[inline]
-    fn enter<R>(
-        &mut self,
-        cx: &mut Context<'_>,
-        f: impl FnOnce(&mut Context<'_>) -> R,
-        leave: impl FnOnce(&R) -> Option<Leave>,
-    ) -> R {
+    fn enter<R>(&mut self, turn: impl FnOnce(bool) -> R, leave: impl FnOnce(&R) -> Option<Leave>) -> R {
         match &mut *self.0 {
-            State::Off => f(cx),
+            State::Off => turn(false),
             State::Frame(waits) => {
                 let guard = waits.enter();
-                let result = f(cx);
+                let result = turn(false);
                 waits.exit(guard, leave(&result) == Some(Leave::Waiting));
                 result
             }
             State::Traced(recorder) => {
                 if !recorder.enter_poll() {
                     *self.0 = State::Off;
-                    return f(cx);
+                    return turn(false);
                 }
                 let mut installed = Installed::new(&mut self.0);
-                let result = run(cx, f);
+                let result = turn(true);
                 installed.leave(leave(&result));
                 result
             }
@@ -229,6 +230,13 @@ impl Drop for Scope {
 #[inline]
 fn run<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
     poll(cx)
+}
+
+/// As `run`, of a call.
+#[cfg(not(native_capture))]
+#[inline]
+fn run_call<R>(call: impl FnOnce() -> R) -> R {
+    call()
 }
 
 /// A recorder in force on this thread; its drop puts it back into its scope, and what was in force before

@@ -1,5 +1,6 @@
 //! The part of a running trace that its recorder, its session and its stoppers share.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -44,7 +45,7 @@ enum Phase {
 #[derive(Debug)]
 pub(crate) struct TraceHeader {
     /// The start event's name, without its `.start`.
-    pub(crate) started_by: Box<str>,
+    pub(crate) started_by: Cow<'static, str>,
     pub(crate) capture: Capture,
     pub(crate) threshold: Nanos,
 }
@@ -70,6 +71,8 @@ pub(crate) struct SharedTrace {
     fresh_slot: AtomicU8,
     /// The recorder must not write any more: the session is over, whatever ended it.
     closed: AtomicBool,
+    /// Its label leads here, or is about to.
+    is_routed: AtomicBool,
     /// 0 while it runs, then `raw time << 3 | reason + 1`. Set once, by whoever comes first.
     ended: AtomicU64,
     /// The trace has been counted under the one name that says what became of it.
@@ -105,6 +108,7 @@ impl SharedTrace {
             phase: AtomicU8::new(Phase::Fresh as u8),
             fresh_slot: AtomicU8::new(0),
             closed: AtomicBool::new(false),
+            is_routed: AtomicBool::new(false),
             ended: AtomicU64::new(0),
             settled: AtomicBool::new(false),
             peer_raw: AtomicU64::new(0),
@@ -234,20 +238,23 @@ impl SharedTrace {
 
     /// Makes the trace reachable for call messages under its label, unless it is over.
     pub(crate) fn register_route(self: &Arc<Self>) {
+        self.is_routed.store(true, Ordering::SeqCst);
         self.core.routes.register(self.clone());
-        // Looked at afterwards: `stop_recording` closes before it takes the route away, and one lock orders the
-        // two, so either it finds the route or this finds it closed. A route left behind would hold the trace,
-        // and through it the core, for ever.
-        if self.closed.load(Ordering::Relaxed) {
+        // Looked at afterwards: `stop_recording` closes before it looks for a route and takes it away. SeqCst orders the
+        // two flags, and one lock the two changes of the map, so either it finds the route or this finds it closed. A
+        // route left behind would hold the trace, and through it the core, for ever.
+        if self.closed.load(Ordering::SeqCst) {
             self.core.routes.unregister(self.label);
         }
     }
 
     /// Makes the recorder stop at its next look, and drops calls that are still to come.
     pub(crate) fn stop_recording(&self) {
-        // Relaxed: a late look costs events that nobody reads; `register_route` is ordered by the routes' lock.
-        self.closed.store(true, Ordering::Relaxed);
-        self.core.routes.unregister(self.label);
+        // See `register_route`.
+        self.closed.store(true, Ordering::SeqCst);
+        if self.is_routed.load(Ordering::SeqCst) {
+            self.core.routes.unregister(self.label);
+        }
     }
 
     /// The trace is over, however it ended: nothing is recorded, nothing is held.
@@ -297,7 +304,7 @@ impl SharedTrace {
 
     /// Whether the trace has made explicit calls.
     pub(crate) fn has_calls(&self) -> bool {
-        self.calls.get().is_some_and(|calls| !calls.is_empty()) || self.core.routes.is_registered(self.label)
+        self.is_routed.load(Ordering::Relaxed)
     }
 
     /// Counts the trace's end by its reason.

@@ -17,6 +17,9 @@ const SITE_WORDS: usize = (MAX_SITES / u64::BITS) as usize;
 /// Frames kept of a waking thread: a tokio worker has some 30 below an actor's handler.
 pub(crate) const WAKE_FRAMES: usize = 64;
 
+/// Room for the stack of a waking thread.
+pub(crate) type WakeStack = [StackWord; WAKE_FRAMES];
+
 const IDLE: u64 = 0;
 const WRITING: u64 = 1;
 const READY: u64 = 2;
@@ -112,10 +115,10 @@ impl Wakes {
 
     /// A poll begins, the `poll`th: gives the wake that came since the one before it, and makes room for the next. For
     /// the recorder only. A wake that is being written at this moment is left to itself and given by no poll.
-    pub(crate) fn begin_poll(&self, poll: u64, stack: &mut [StackWord; WAKE_FRAMES]) -> Option<Wake> {
+    pub(crate) fn begin_poll<'s>(&self, poll: u64, stack: impl FnOnce() -> &'s mut WakeStack) -> Option<Wake> {
         let state = self.state.load(Ordering::Acquire);
         let is_of_the_last = state >> PHASE_BITS == poll.wrapping_sub(1) & (u64::MAX >> PHASE_BITS);
-        let wake = (state & PHASE_MASK == READY && is_of_the_last).then(|| self.read(stack));
+        let wake = (state & PHASE_MASK == READY && is_of_the_last).then(|| self.read(stack()));
         if state & PHASE_MASK != WRITING {
             let next = poll << PHASE_BITS | IDLE;
             // Release: a wake that takes the place has seen it read. Fails when one just began, which keeps the place.
@@ -124,7 +127,7 @@ impl Wakes {
         wake
     }
 
-    fn read(&self, stack: &mut [StackWord; WAKE_FRAMES]) -> Wake {
+    fn read(&self, stack: &mut WakeStack) -> Wake {
         let frames = (self.frames.load(Ordering::Relaxed) as usize).min(WAKE_FRAMES);
         for (word, kept) in stack.iter_mut().zip(self.stack.iter().take(frames)) {
             *word = StackWord(kept.load(Ordering::Relaxed));
@@ -156,7 +159,7 @@ impl Wakes {
     /// Calls `each` for every site below `made` that `pending` has and nobody holds any more, and takes it out.
     pub(crate) fn each_gone(&self, pending: &mut PendingBits, made: u32, mut each: impl FnMut(SiteId)) {
         let words = (made.min(MAX_SITES)).div_ceil(u64::BITS) as usize;
-        for (index, (pending, held)) in (0u32..).zip(pending.0.iter_mut().zip(&self.held).take(words)) {
+        for (index, (pending, held)) in (0u32..).zip(pending.words().zip(&self.held).take(words)) {
             let mut gone = *pending & !held.load(Ordering::Relaxed);
             *pending &= !gone;
             while gone != 0 {
@@ -168,21 +171,27 @@ impl Wakes {
 }
 
 /// The sites that a session has been told of and not told to be gone: a bit each.
-#[derive(Debug, Clone)]
-pub(crate) struct PendingBits([u64; SITE_WORDS]);
-
-impl Default for PendingBits {
-    fn default() -> Self {
-        Self([0; SITE_WORDS])
-    }
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PendingBits {
+    first: u64,
+    /// The others, once there are so many sites: most traces have fewer.
+    others: Option<Box<[u64; SITE_WORDS - 1]>>,
 }
 
 impl PendingBits {
     /// The session is told of `site`.
     pub(crate) fn insert(&mut self, site: SiteId) {
-        if let Some(word) = self.0.get_mut((site.0 / u64::BITS) as usize) {
+        let word = match (site.0 / u64::BITS) as usize {
+            0 => Some(&mut self.first),
+            index => self.others.get_or_insert_with(|| Box::new([0; SITE_WORDS - 1])).get_mut(index - 1),
+        };
+        if let Some(word) = word {
             *word |= 1 << (site.0 % u64::BITS);
         }
+    }
+
+    fn words(&mut self) -> impl Iterator<Item = &mut u64> {
+        std::iter::once(&mut self.first).chain(self.others.iter_mut().flat_map(|others| others.iter_mut()))
     }
 }
 
@@ -204,28 +213,28 @@ mod tests {
     #[test]
     fn the_first_wake_after_a_poll_is_given_to_the_next_one_and_later_ones_are_not() {
         let (wakes, mut stack) = (Wakes::new(1), empty());
-        assert_eq!(wakes.begin_poll(1, &mut stack), None);
+        assert_eq!(wakes.begin_poll(1, || &mut stack), None);
         wakes.record(SiteId(3), 100, Some(FrameId(7)), fill);
         wakes.record(SiteId(4), 200, None, |_| unreachable!("the second is not captured"));
         assert_eq!(
-            wakes.begin_poll(2, &mut stack),
+            wakes.begin_poll(2, || &mut stack),
             Some(Wake { raw: 100, site: SiteId(3), task: Some(FrameId(7)), frames: 2 })
         );
         assert_eq!(stack[..2], [StackWord(7), StackWord(8)]);
-        assert_eq!(wakes.begin_poll(3, &mut stack), None, "a wake is given once");
+        assert_eq!(wakes.begin_poll(3, || &mut stack), None, "a wake is given once");
     }
 
     #[test]
     fn a_wake_that_is_still_being_written_is_left_alone_and_the_place_comes_free_again() {
         let (wakes, mut stack) = (Wakes::new(1), empty());
-        wakes.begin_poll(1, &mut stack);
+        wakes.begin_poll(1, || &mut stack);
         wakes.record(SiteId(0), 1, None, |_| {
-            assert_eq!(wakes.begin_poll(2, &mut empty()), None);
+            assert_eq!(wakes.begin_poll(2, || unreachable!("there is nothing to read")), None);
             0
         });
-        assert_eq!(wakes.begin_poll(3, &mut stack), None, "it was of the first poll");
+        assert_eq!(wakes.begin_poll(3, || &mut stack), None, "it was of the first poll");
         wakes.record(SiteId(5), 2, None, |_| 0);
-        assert_eq!(wakes.begin_poll(4, &mut stack).map(|wake| wake.site), Some(SiteId(5)));
+        assert_eq!(wakes.begin_poll(4, || &mut stack).map(|wake| wake.site), Some(SiteId(5)));
     }
 
     #[test]
@@ -266,14 +275,14 @@ mod tests {
             let mut poll = 0;
             while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
                 poll += 1;
-                if let Some(wake) = wakes.begin_poll(poll, &mut stack) {
+                if let Some(wake) = wakes.begin_poll(poll, || &mut stack) {
                     assert!(stack.iter().all(|word| word.0 == wake.raw) && u64::from(wake.site.0) == wake.raw);
                 }
             }
         });
         // However the threads took turns, the place is free again for the next wake.
-        wakes.begin_poll(u64::MAX >> 3, &mut stack);
+        wakes.begin_poll(u64::MAX >> 3, || &mut stack);
         wakes.record(SiteId(9), 9, None, fill);
-        assert_eq!(wakes.begin_poll((u64::MAX >> 3) + 1, &mut stack).map(|wake| wake.site), Some(SiteId(9)));
+        assert_eq!(wakes.begin_poll((u64::MAX >> 3) + 1, || &mut stack).map(|wake| wake.site), Some(SiteId(9)));
     }
 }

@@ -55,6 +55,11 @@ pub(crate) fn default_threshold(name: &str) -> Option<Duration> {
     known(name).map(|known| known.threshold)
 }
 
+/// The name of an event in the table, without `.start`; `None` for one that is not in it.
+pub(crate) fn known_name(name: &str) -> Option<&'static str> {
+    known(name).map(|known| known.event)
+}
+
 /// One row of the table.
 struct Known {
     event: &'static str,

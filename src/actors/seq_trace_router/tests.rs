@@ -22,7 +22,7 @@ async fn a_message_reaches_the_trace_of_its_label_and_no_other_one_anything() {
     start(&parts).await;
     let (scope, routes) = (unit(&parts), &parts.core.routes);
     let trace = scope.shared().unwrap().clone();
-    routes.register(trace.clone());
+    trace.register_route();
     assert!(routes.route(trace.label, message(7)) && routes.route(trace.label + 1_000_000, message(8)));
     flush(&parts).await;
     assert_eq!((trace.next_call(), trace.next_call()), (Some(message(7)), None));
@@ -40,7 +40,7 @@ async fn a_new_instance_delivers_what_its_predecessor_left() {
     start(&parts).await.kill_and_wait(Some(PATIENCE)).await.unwrap();
     let (scope, routes) = (unit(&parts), &parts.core.routes);
     let trace = scope.shared().unwrap().clone();
-    routes.register(trace.clone());
+    trace.register_route();
     assert!(routes.route(trace.label, message(7)));
     start(&parts).await;
     flush(&parts).await;
@@ -52,7 +52,7 @@ async fn more_messages_than_a_trace_has_room_for_are_dropped_and_counted() {
     let parts = parts(|_| ());
     let (scope, routes) = (unit(&parts), &parts.core.routes);
     let trace = scope.shared().unwrap().clone();
-    routes.register(trace.clone());
+    trace.register_route();
     let taken = (0..).take_while(|&call| routes.route(trace.label, message(call))).count();
     start(&parts).await;
     flush(&parts).await;

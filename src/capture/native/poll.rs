@@ -9,7 +9,7 @@ use super::ticks;
 use super::unwind::{self, Cut};
 use super::waker::{Observer, RootWaker, SiteKind};
 use crate::capture::current;
-use crate::capture::recorder::PollWaker;
+use crate::capture::recorder::{PollWaker, Recorder};
 use crate::capture::task;
 use crate::capture::wakes::{SiteId, Wakes};
 
@@ -17,15 +17,25 @@ use crate::capture::wakes::{SiteId, Wakes};
 pub(crate) fn run<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
     // What `at_base` calls lies below, and its own frame ends here.
     let base = stack_pointer();
-    let begun = current::with_current(|recorder| recorder.begin_native_poll(base, cx.waker())).flatten();
-    let Some((waker, sampled)) = begun else { return poll(cx) };
+    let begin = |recorder: &mut Recorder| (recorder.begin_native_poll(base), recorder.poll_waker(cx.waker()));
+    let (sampled, waker) = current::with_current(begin).unwrap_or_default();
     let result = match waker {
-        PollWaker::Stable(waker) => at_base(&mut Context::from_waker(&waker), poll),
-        PollWaker::Capturing(wakes) => {
+        None => poll(cx),
+        Some(PollWaker::Stable(waker)) => at_base(&mut Context::from_waker(&waker), poll),
+        Some(PollWaker::Capturing(wakes)) => {
             let root = RootWaker::new(&wakes, cx.waker(), SiteKind::Leaf);
             root.with::<Host, _>(|waker| at_base(&mut Context::from_waker(waker), poll))
         }
     };
+    note_samples(sampled);
+    result
+}
+
+/// As `run`, of work in which nothing waits.
+pub(crate) fn run_call<R>(call: impl FnOnce() -> R) -> R {
+    let base = stack_pointer();
+    let sampled = current::with_current(|recorder| recorder.begin_native_poll(base)).flatten();
+    let result = call_at_base(call);
     note_samples(sampled);
     result
 }
@@ -48,6 +58,12 @@ pub(crate) fn run_branch<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context
 #[inline(never)]
 fn at_base<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
     poll(cx)
+}
+
+/// As `at_base`.
+#[inline(never)]
+fn call_at_base<R>(call: impl FnOnce() -> R) -> R {
+    call()
 }
 
 /// What wakers tell: to the recorder of the thread that runs the poll, or, for a wake, to what the poll's wakers share.

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use super::{Recorder, USABLE};
-use crate::capture::native::capture::NativeCapture;
 use crate::capture::native::poll::Host;
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::Entered;
@@ -41,7 +40,8 @@ const MAX_STABLE_POLLS: u32 = 1 << 16;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct NativePart {
-    wakes: Arc<Wakes>,
+    /// `None` until the first poll that is given a waker.
+    wakes: Option<Arc<Wakes>>,
     /// Where the poll's own stack begins; 0 between polls.
     base: usize,
     polls: u64,
@@ -75,9 +75,9 @@ pub(crate) enum PollWaker {
 }
 
 impl NativePart {
-    pub(super) fn new(capture: &NativeCapture, label: u64) -> Self {
+    pub(super) fn new() -> Self {
         Self {
-            wakes: capture.take_wakes(label),
+            wakes: None,
             base: 0,
             polls: 0,
             sites: 0,
@@ -129,37 +129,50 @@ impl Recorder {
         native.polls += 1;
         native.entered = now;
         native.in_poll = 0;
-        let mut stack = [StackWord(0); WAKE_FRAMES];
-        let Some(wake) = native.wakes.begin_poll(native.polls, &mut stack) else { return };
+        let Some(wakes) = &native.wakes else { return };
+        let mut stack = None;
+        let wake = wakes.begin_poll(native.polls, || stack.insert([StackWord(0); WAKE_FRAMES]));
+        let Some(wake) = wake else { return };
         let raw = wake.raw.min(now);
         if let Some(name) = wake.task {
             self.write(TraceEvent::WokeBy(name), raw);
         }
-        let words = stack.get(..wake.frames).unwrap_or_default();
+        let words = stack.as_ref().and_then(|stack| stack.get(..wake.frames)).unwrap_or_default();
         self.write_stack(|slots| TraceEvent::Woke(Captured { site: wake.site.0, slots }), raw, words);
     }
 
-    /// The poll's stack begins at `base`; `parent` is the waker that it was given. `None` without native capture.
-    pub(crate) fn begin_native_poll(&mut self, base: usize, parent: &Waker) -> Option<(PollWaker, Option<Entered>)> {
+    /// A poll's stack begins at `base`: it is sampled from here on.
+    pub(crate) fn begin_native_poll(&mut self, base: usize) -> Option<Entered> {
+        self.native.as_mut()?.base = base;
+        self.shared.core.native.as_ref()?.enter(self.shared.label, base)
+    }
+
+    /// The waker for a poll that was given `parent`. `None` without native capture.
+    pub(crate) fn poll_waker(&mut self, parent: &Waker) -> Option<PollWaker> {
+        let wakes = self.wakes()?;
         let native = self.native.as_mut()?;
-        native.base = base;
-        let sampled = self.shared.core.native.as_ref().and_then(|capture| capture.enter(self.shared.label, base));
         if native.stable.polls_left == 0 {
-            return Some((PollWaker::Capturing(native.wakes.clone()), sampled));
+            return Some(PollWaker::Capturing(wakes));
         }
         native.stable.polls_left -= 1;
-        let waker = native.stable.waker_for(&native.wakes, parent);
+        let waker = native.stable.waker_for(&wakes, parent);
         self.shared.core.counters.count(Count::StablePolls);
-        Some((PollWaker::Stable(waker), sampled))
+        Some(PollWaker::Stable(waker))
     }
 
     /// Before the end of a poll after which the task waits.
     pub(super) fn note_gone(&mut self, now: u64) {
-        let Some(mut native) = self.native.take() else { return };
-        let NativePart { wakes, pending, sites, .. } = &mut native;
-        wakes.each_gone(pending, *sites, |site| self.write(TraceEvent::Gone(site.0), now));
+        let Some(native) = &mut self.native else { return };
         native.end_poll(now);
-        self.native = Some(native);
+        if native.sites == 0 {
+            return;
+        }
+        let Some(wakes) = native.wakes.clone() else { return };
+        let (mut pending, made) = (std::mem::take(&mut native.pending), native.sites);
+        wakes.each_gone(&mut pending, made, |site| self.write(TraceEvent::Gone(site.0), now));
+        if let Some(native) = &mut self.native {
+            native.pending = pending;
+        }
     }
 
     /// A waker was cloned inside of the poll, in the function that `registers` are of: its callers are where the task
@@ -221,8 +234,10 @@ impl Recorder {
     }
 
     /// What wakers of this trace share; `None` without native capture.
-    pub(crate) fn wakes(&self) -> Option<Arc<Wakes>> {
-        self.native.as_ref().map(|native| native.wakes.clone())
+    pub(crate) fn wakes(&mut self) -> Option<Arc<Wakes>> {
+        let (native, capture) = (self.native.as_mut()?, self.shared.core.native.as_ref()?);
+        let label = self.shared.label;
+        Some(native.wakes.get_or_insert_with(|| capture.take_wakes(label)).clone())
     }
 
     /// How far from the poll's base a function is whose stack pointer is `pointer`.
@@ -239,10 +254,10 @@ impl Recorder {
         if native.sites > 0 {
             core.counters.add(Count::AwaitSites, native.sites.into());
         }
-        if let Some(capture) = &core.native {
-            // The stable waker holds the wakes too.
-            drop(native.stable);
-            capture.give_back_wakes(native.wakes);
+        // The stable waker holds the wakes too.
+        drop(native.stable);
+        if let (Some(capture), Some(wakes)) = (&core.native, native.wakes) {
+            capture.give_back_wakes(wakes);
         }
     }
 }

@@ -19,14 +19,14 @@ use crate::model::trace_event::{EndReason, TraceEvent};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A recorder of its own, and what its session would get.
-fn recorder(rig: &Rig) -> (Recorder, Arc<SharedTrace>) {
+fn recorder(rig: &Rig) -> (Box<Recorder>, Arc<SharedTrace>) {
     let (scope, session) = rig.admit();
-    (*scope.into_recorder().unwrap(), session.trace)
+    (scope.into_recorder().unwrap(), session.trace)
 }
 
 /// Writes frames whose ids count up from the first of `ids`, poll after poll, until they, the trace or `is_over` end
 /// it; the id that would have been next.
-fn write(mut recorder: Recorder, ids: Range<u32>, is_over: &AtomicBool) -> u32 {
+fn write(mut recorder: Box<Recorder>, ids: Range<u32>, is_over: &AtomicBool) -> u32 {
     let mut next = ids.start;
     while next < ids.end && !is_over.load(Ordering::Relaxed) && recorder.enter_poll() {
         for _ in 0..50 {

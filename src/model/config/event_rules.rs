@@ -1,6 +1,6 @@
 //! What configuration says about events, checked and ready to be asked.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::keys::key;
@@ -31,7 +31,8 @@ impl Default for EventRule {
 /// The rules of all events that configuration names.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct EventRules {
-    by_name: HashMap<String, EventRule>,
+    /// Looked up for each sampled unit; among so few names comparing is faster than hashing.
+    by_name: BTreeMap<String, EventRule>,
     /// The highest rate of an event that is not off; 0 when none has one.
     highest_rate: f64,
 }
@@ -49,7 +50,7 @@ impl EventRules {
 
     /// Checks the events of merged settings, whose names are normalised already.
     pub(crate) fn check(events: &BTreeMap<String, UnitSettings>, problems: &mut Vec<Problem>) -> Self {
-        let by_name: HashMap<_, _> =
+        let by_name: BTreeMap<_, _> =
             events.iter().map(|(name, unit)| (name.clone(), checked_rule(name, unit, problems))).collect();
         let rates = by_name.values().filter(|rule| rule.capture).filter_map(|rule| rule.sample_rate);
         let highest_rate = rates.fold(0.0, f64::max);

@@ -86,13 +86,13 @@ fn a_clone_is_another_waker_than_any_poll_s_own() {
 fn every_wake_reaches_the_task_and_the_first_is_recorded_with_its_site() {
     let Rig { task, parent, wakes } = rig(2);
     let mut stack = [crate::model::stack::StackWord(0); crate::capture::wakes::WAKE_FRAMES];
-    wakes.begin_poll(1, &mut stack);
+    wakes.begin_poll(1, || &mut stack);
     let (first, second) = poll(&wakes, &parent, |waker| (waker.clone(), waker.clone()));
     second.wake_by_ref();
     first.wake();
     second.wake();
     assert_eq!(woken(&task), 3);
-    assert_eq!(wakes.begin_poll(2, &mut stack).map(|wake| wake.site), Some(SiteId(1)));
+    assert_eq!(wakes.begin_poll(2, || &mut stack).map(|wake| wake.site), Some(SiteId(1)));
     poll(&wakes, &parent, Waker::wake_by_ref);
     assert_eq!(woken(&task), 4, "the poll's own waker forwards as well");
 }
@@ -220,7 +220,7 @@ fn poll_until_over(shared: &Shared, wakes: &Arc<Wakes>, parent: &Waker) {
     let mut number = 0;
     while !shared.is_over.load(Ordering::SeqCst) || number == 0 {
         number += 1;
-        wakes.begin_poll(number, &mut stack);
+        wakes.begin_poll(number, || &mut stack);
         poll(wakes, parent, |waker| {
             for place in &shared.kept {
                 place.lock().unwrap().get_or_insert_with(|| waker.clone());

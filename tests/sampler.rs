@@ -33,10 +33,14 @@ fn in_thread<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| scope.spawn(work).join().unwrap())
 }
 
-/// Until a tick has come outside of polls: then no further one is on its way.
+/// Until a tick has come outside of polls, or was taken back: then no further one is on its way.
 fn let_the_timer_rest(probe: &Probe) {
     let (before, begin) = (Counts::now(), Instant::now());
-    while Counts::now().since(before).idle_ticks == 0 && begin.elapsed() < LIMIT {
+    while {
+        let counts = Counts::now().since(before);
+        counts.idle_ticks + counts.stopped == 0
+    } && begin.elapsed() < LIMIT
+    {
         probe.poll(1, || ());
         burn(Duration::from_millis(3));
     }
@@ -176,6 +180,25 @@ fn two_agents_get_their_own_samples_whoever_drains_first() {
         of_second += poll_until(&second, 2, |taken| taken >= 10);
         drained_second += drain(&second, 2);
         assert_eq!((drained_first, drained_second), (of_first, of_second));
+    });
+}
+
+/// A tick outside of polls wakes a thread for nothing.
+#[test]
+fn polls_with_pauses_between_them_are_sampled_and_the_pauses_are_left_alone() {
+    alone(|| {
+        let probe = start();
+        in_thread(|| {
+            let (mut taken, before) = (0, Counts::now());
+            for _ in 0..200 {
+                taken += probe.poll(1, || burn(Duration::from_micros(500))).1;
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            let counts = Counts::now().since(before);
+            assert!(counts.idle_ticks < 20 && counts.stopped > 20, "{counts:?}");
+            // Of 100 ms at 1 kHz, each with its probability; half of that is far outside of chance.
+            assert!(taken > 50, "{taken} samples, {counts:?}");
+        });
     });
 }
 

@@ -84,6 +84,11 @@ impl Wakes {
         self.held.iter_mut().for_each(|word| *word.get_mut() = 0);
     }
 
+    /// Nothing has woken yet, and the `poll`th is under way.
+    pub(crate) fn begin_at(&self, poll: u64) {
+        self.state.store(poll << PHASE_BITS | IDLE, Ordering::Relaxed);
+    }
+
     /// Records a wake through `site` at `raw`, out of the task named `task`, if it is the first since the poll began.
     /// `capture` fills in the stack.
     pub(crate) fn record(

@@ -117,24 +117,28 @@ impl NativeCapture {
         self.samples.take(label)
     }
 
-    /// What the pump does every 20 ms.
-    pub(super) fn look(&self) {
+    /// What the pump does every now and then; whether there were samples.
+    pub(super) fn look(&self) -> bool {
         if unwind::has_met_unknown() {
             unwind::refresh_modules();
         }
-        self.collect();
+        let has_found = self.collect();
         self.sweep();
+        has_found
     }
 
-    /// Unwinds what the rings hold.
-    fn collect(&self) {
-        let (Ok(Some(sampler)), Some(modules)) = (&self.sampler, unwind::modules()) else { return };
+    /// Unwinds what the rings hold; whether that was anything.
+    fn collect(&self) -> bool {
+        let (Ok(Some(sampler)), Some(modules)) = (&self.sampler, unwind::modules()) else { return false };
+        let mut has_found = false;
         let mut unwinder = lock(&self.unwinder);
         let mut frames = [StackWord(0); SAMPLE_FRAMES];
         sampler.drain(&mut |sample| {
+            has_found = true;
             let count = unwinder.frames(&modules, sample.stack(), &mut frames);
             self.samples.add(sample.label, sample.time, frames.get(..count).unwrap_or_default());
         });
+        has_found
     }
 
     /// Samples of traces that were discarded wait for nobody.

@@ -2,7 +2,7 @@
 //! something was loaded.
 //!
 //! ```text
-//! awake   a look every 20 ms, as long as traced polls run
+//! awake   a look every 20 ms while there are samples, every 60 ms while traced polls run without any
 //! asleep  after a second without one; the next traced poll wakes it
 //! ```
 
@@ -16,8 +16,10 @@ use super::capture::NativeCapture;
 
 /// A ring takes the ticks of this time at 1 kHz, at 12 KiB each.
 const TICK: Duration = Duration::from_millis(20);
-/// Looks without a traced poll before it sleeps.
-const IDLE_TICKS: u32 = 50;
+/// After a look that found no sample: as many at 4 KiB each, should work begin right after it.
+const QUIET_TICK: Duration = Duration::from_millis(60);
+/// Looks without a traced poll before it sleeps: a second.
+const IDLE_TICKS: u32 = 16;
 /// How long it sleeps at most: a wake that got lost in a forked child or by a thread that died is made up for.
 const SLEEP: Duration = Duration::from_secs(10);
 
@@ -62,12 +64,12 @@ impl Bell {
         self.wake();
     }
 
-    /// Waits for the time of the next look.
-    fn rest(&self, idle: &mut u32) {
+    /// Waits for the time of the next look, after one that has found samples or not.
+    fn rest(&self, has_found: bool, idle: &mut u32) {
         let has_polled = self.has_polled.swap(false, Ordering::SeqCst);
         *idle = if has_polled { 0 } else { idle.saturating_add(1) };
         if *idle < IDLE_TICKS {
-            return std::thread::park_timeout(TICK);
+            return std::thread::park_timeout(if has_found { TICK } else { QUIET_TICK });
         }
         self.is_asleep.swap(true, Ordering::SeqCst);
         if !self.has_polled.load(Ordering::SeqCst) && !self.is_over.load(Ordering::Acquire) {
@@ -97,12 +99,10 @@ fn work(capture: &Weak<NativeCapture>, bell: &Bell) {
     let mut idle = 0;
     while !bell.is_over.load(Ordering::Acquire) {
         let Some(alive) = capture.upgrade() else { return };
-        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| alive.look())) {
-            // Its drop could panic again.
-            std::mem::forget(payload);
-        }
+        // A panic's payload is leaked: its drop could panic again.
+        let looked = catch_unwind(AssertUnwindSafe(|| alive.look())).map_err(std::mem::forget);
         drop(alive);
-        bell.rest(&mut idle);
+        bell.rest(looked.unwrap_or(false), &mut idle);
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
         let sleeper = bell.clone();
         let thread = std::thread::spawn(move || {
             let began = std::time::Instant::now();
-            sleeper.rest(&mut IDLE_TICKS.clone());
+            sleeper.rest(false, &mut IDLE_TICKS.clone());
             began.elapsed()
         });
         bell.thread.set(thread.thread().clone()).ok();
@@ -132,7 +132,7 @@ mod tests {
         let bell = Bell::default();
         bell.polled();
         let mut idle = IDLE_TICKS;
-        bell.rest(&mut idle);
+        bell.rest(true, &mut idle);
         assert_eq!(idle, 0);
     }
 }

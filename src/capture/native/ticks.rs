@@ -37,7 +37,14 @@ fn reads_the_counter(clock: &quanta::Clock) -> bool {
 #[inline]
 pub(crate) fn now() -> u64 {
     // Relaxed: a constant since before the first reading.
-    if IS_COUNTER.load(Ordering::Relaxed) { counter() } else { monotonic_nanos() }
+    if IS_COUNTER.load(Ordering::Relaxed) { counter() } else { without_counter() }
+}
+
+/// Apart, so that the room for the system's answer is not made in every function that reads the clock.
+#[cold]
+#[inline(never)]
+fn without_counter() -> u64 {
+    monotonic_nanos()
 }
 
 #[cfg(target_arch = "x86_64")]

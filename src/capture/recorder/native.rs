@@ -237,7 +237,12 @@ impl Recorder {
     pub(crate) fn wakes(&mut self) -> Option<Arc<Wakes>> {
         let (native, capture) = (self.native.as_mut()?, self.shared.core.native.as_ref()?);
         let label = self.shared.label;
-        Some(native.wakes.get_or_insert_with(|| capture.take_wakes(label)).clone())
+        let make = || {
+            let wakes = capture.take_wakes(label);
+            wakes.begin_at(native.polls);
+            wakes
+        };
+        Some(native.wakes.get_or_insert_with(make).clone())
     }
 
     /// How far from the poll's base a function is whose stack pointer is `pointer`.

@@ -99,6 +99,8 @@ pub(crate) struct SamplerStats {
     pub(crate) queue_full: u64,
     /// Ticks that found no traced poll running.
     pub(crate) idle_ticks: u64,
+    /// Ticks that were taken back at the end of a poll, because the thread was likely to rest.
+    pub(crate) stopped: u64,
     /// Ticks that never arrived: another handler ate them, or the thread blocks the signal.
     pub(crate) lost_ticks: u64,
     /// Times that no timer was armed because its signal would have killed the process: somebody has put the default

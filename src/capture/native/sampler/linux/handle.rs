@@ -100,6 +100,7 @@ impl Sampler {
             rate_limited: COUNTERS.rate_limited.get(),
             queue_full: COUNTERS.queue_full.get(),
             idle_ticks: COUNTERS.idle_ticks.get(),
+            stopped: COUNTERS.stopped.get(),
             lost_ticks: COUNTERS.lost_ticks.get(),
             withheld: COUNTERS.withheld.get(),
             stale_ticks: COUNTERS.stale_ticks.get(),
@@ -240,8 +241,12 @@ impl Entered {
             return 0;
         }
         let ended = slot.running.replace(self.before);
-        // The tick came while the label was zero.
-        if self.before.label != 0 && !slot.is_armed() {
+        if self.before.label == 0 {
+            if slot.rest.polled() {
+                stop(slot);
+            }
+        } else if !slot.is_armed() {
+            // The tick came while the label was zero.
             arm(slot);
         }
         ended.count
@@ -258,5 +263,13 @@ impl Drop for Entered {
 #[cold]
 #[inline(never)]
 fn arm(slot: &Slot) {
-    slot.arm(ticks::monotonic_nanos());
+    let now = ticks::monotonic_nanos();
+    slot.rest.ends(now);
+    slot.arm(now);
+}
+
+#[cold]
+#[inline(never)]
+fn stop(slot: &Slot) {
+    slot.stop(ticks::monotonic_nanos());
 }

@@ -104,7 +104,10 @@ fn sample_and_arm(slot: &Slot, registers: Registers) {
             slot.arm(now);
         }
         // The timer rests until the next poll.
-        None => COUNTERS.idle_ticks.add(),
+        None => {
+            COUNTERS.idle_ticks.add();
+            slot.rest.idle();
+        }
     }
     slot.end_tick();
 }

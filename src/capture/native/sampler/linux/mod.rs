@@ -15,6 +15,7 @@ mod limit;
 mod pool;
 mod record;
 mod registers;
+mod rest;
 mod ring;
 mod running;
 mod seat;

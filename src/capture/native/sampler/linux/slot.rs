@@ -10,6 +10,7 @@ use super::counters::COUNTERS;
 use super::disposition;
 use super::force::{self, Force};
 use super::grid;
+use super::rest::Rest;
 use super::ring::Ring;
 use super::running::Running;
 use super::timer::{self, TimerId};
@@ -48,6 +49,7 @@ pub(super) struct Slot {
     /// Ticks lost one after the other.
     lost: AtomicU32,
     seed: AtomicU64,
+    pub(super) rest: Rest,
 }
 
 impl Slot {
@@ -69,6 +71,7 @@ impl Slot {
             is_busy: AtomicBool::new(false),
             lost: AtomicU32::new(0),
             seed: AtomicU64::new(0),
+            rest: Rest::default(),
         })))
     }
 
@@ -166,6 +169,26 @@ impl Slot {
         if !timer::arm(TimerId(self.timer.load(Relaxed)), tick) {
             self.armed.store(0, Relaxed);
         }
+    }
+
+    /// Stops the timer, for a rest that begins at `now`, unless it fires in a moment or has fired. For the owner, outside
+    /// of any poll.
+    pub(super) fn stop(&self, now: u64) {
+        /// Since Linux 6.13 stopping a timer drops what it has sent, and nobody would clear `armed`; so not even close.
+        const MOMENT: u64 = 20_000;
+        let tick = self.armed.load(Relaxed);
+        if tick <= now.saturating_add(MOMENT) || is_forked_child() {
+            return;
+        }
+        // As in `arm`: the last agent does not delete the timer, whose id may become another's, before this is over.
+        self.arming.fetch_add(1, SeqCst);
+        let is_ours = force::present().is_some_and(|force| self.is_of(force.epoch()));
+        if is_ours && timer::disarm(TimerId(self.timer.load(Relaxed))) {
+            self.armed.store(0, Relaxed);
+            self.rest.stopped(tick);
+            COUNTERS.stopped.add();
+        }
+        self.arming.fetch_sub(1, SeqCst);
     }
 
     /// For the handler: the tick has come. False when it has interrupted the handler itself.

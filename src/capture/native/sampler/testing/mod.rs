@@ -136,6 +136,6 @@ macro_rules! counts {
 }
 
 counts! {
-    taken, foreign_stack, truncated, ring_full, rate_limited, queue_full, idle_ticks, lost_ticks, withheld, stale_ticks,
+    taken, foreign_stack, truncated, ring_full, rate_limited, queue_full, idle_ticks, stopped, lost_ticks, withheld, stale_ticks,
     chained, threads_refused, threads_failed, threads_blocking, slots, slots_in_use, ring_bytes,
 }

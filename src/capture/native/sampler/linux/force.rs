@@ -31,6 +31,12 @@ pub(super) fn epoch() -> u64 {
     EPOCH.load(Relaxed)
 }
 
+/// As [`Force::period`]; the last one where there is no agent.
+#[inline]
+pub(super) fn period() -> u64 {
+    PERIOD.load(Relaxed)
+}
+
 impl Force {
     pub(super) fn epoch(self) -> u64 {
         self.epoch
@@ -39,7 +45,7 @@ impl Force {
     /// Nanoseconds between two ticks of a thread, on average.
     #[inline]
     pub(super) fn period(self) -> u64 {
-        PERIOD.load(Relaxed)
+        period()
     }
 
     /// Does not change while there are agents.

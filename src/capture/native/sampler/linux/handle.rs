@@ -264,7 +264,7 @@ impl Drop for Entered {
 #[inline(never)]
 fn arm(slot: &Slot) {
     let now = ticks::monotonic_nanos();
-    slot.rest.ends(now);
+    slot.rest.ends(now, force::period());
     slot.arm(now);
 }
 

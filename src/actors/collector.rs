@@ -7,7 +7,7 @@
 //! - **Overload:** a full inbox refuses new traces, counted at admission.
 //! - **Shutdown:** first to stop, after it has finished every trace or the limit has passed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ use super::trace_session::TraceSessionMsg;
 use super::trace_session_supervisor::{LiveSession, SessionsMsg};
 use crate::capture::trace::SharedTrace;
 use crate::model::counters::Count;
+use crate::model::frame_hash::IdMap;
 
 /// How often every live session is asked to look at its trace, and traces that have not signalled yet are taken up:
 /// finds what a full inbox did not tell.
@@ -42,8 +43,8 @@ pub(crate) struct Collector;
 
 pub(crate) struct State {
     parts: Arc<Parts>,
-    by_label: HashMap<u64, LiveSession>,
-    labels: HashMap<ActorId, u64>,
+    by_label: IdMap<u64, LiveSession>,
+    labels: IdMap<ActorId, u64>,
     waiting: Vec<Waiting>,
 }
 
@@ -63,7 +64,7 @@ impl Collector {
 #[ractor::actor(message = CollectorMsg, state = State, arguments = Arc<Parts>)]
 impl Collector {
     async fn pre_start(&self, myself: ActorRef<CollectorMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
-        let mut state = State { parts, by_label: HashMap::new(), labels: HashMap::new(), waiting: Vec::new() };
+        let mut state = State { parts, by_label: IdMap::default(), labels: IdMap::default(), waiting: Vec::new() };
         state.learn_live_sessions(&myself).await;
         myself.cast(CollectorMsg::Drain)?;
         myself.send_interval(SWEEP_INTERVAL, || CollectorMsg::Sweep);

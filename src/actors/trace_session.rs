@@ -58,8 +58,8 @@ pub(crate) struct State {
     parts: Arc<Parts>,
     trace: Arc<SharedTrace>,
     parent: ActorCell,
-    /// `None` once finishing has begun.
-    assembly: Option<Assembly>,
+    /// `None` once finishing has begun. Boxed: an actor's state is moved several times.
+    assembly: Option<Box<Assembly>>,
     is_settling: bool,
     task: Option<AbortOnDrop>,
 }
@@ -93,15 +93,9 @@ impl TraceSession {
         arguments: Arguments,
     ) -> Result<State, ActorProcessingErr> {
         let Arguments { parts, trace, parent } = arguments;
-        let age = trace.core.clock.between(trace.started_raw, trace.core.clock.raw());
-        let limit = parts.limits().max_trace_duration.saturating_sub(age.into());
         let assembly = Some(Assembly::new(trace.clone(), &parts.limits()));
-        let timer = myself.clone();
-        // Aborted with the session, so that ended traces leave no timers behind.
-        let task = Some(AbortOnDrop(tokio::spawn(async move {
-            tokio::time::sleep(limit).await;
-            timer.cast(TraceSessionMsg::Cut).ok();
-        })));
+        // Most traces have ended by the time that they get a session.
+        let task = trace.ended().is_none().then(|| limit_duration(&parts, &trace, myself));
         Ok(State { parts, trace, parent, assembly, is_settling: false, task })
     }
 
@@ -122,6 +116,16 @@ impl TraceSession {
         }
         Ok(())
     }
+}
+
+/// Cuts the trace when it has lasted too long. Aborted with the session, so that ended traces leave no timers behind.
+fn limit_duration(parts: &Parts, trace: &SharedTrace, session: ActorRef<TraceSessionMsg>) -> AbortOnDrop {
+    let age = trace.core.clock.between(trace.started_raw, trace.core.clock.raw());
+    let limit = parts.limits().max_trace_duration.saturating_sub(age.into());
+    AbortOnDrop(tokio::spawn(async move {
+        tokio::time::sleep(limit).await;
+        session.cast(TraceSessionMsg::Cut).ok();
+    }))
 }
 
 impl State {

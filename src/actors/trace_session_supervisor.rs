@@ -5,7 +5,6 @@
 //! - **Overload:** none here, `max_active_traces` is enforced at admission.
 //! - **Shutdown:** stopped after the Collector, when the sessions have had their time.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
@@ -14,6 +13,7 @@ use super::local_message;
 use super::parts::Parts;
 use super::trace_session::{TraceSession, TraceSessionMsg};
 use crate::capture::trace::SharedTrace;
+use crate::model::frame_hash::IdMap;
 
 /// A session and the trace that it reads.
 #[derive(Debug, Clone)]
@@ -36,7 +36,7 @@ pub(crate) struct TraceSessionSupervisor;
 
 pub(crate) struct State {
     parts: Arc<Parts>,
-    live: HashMap<ActorId, LiveSession>,
+    live: IdMap<ActorId, LiveSession>,
 }
 
 impl TraceSessionSupervisor {
@@ -49,7 +49,7 @@ impl TraceSessionSupervisor {
 #[ractor::actor(message = SessionsMsg, state = State, arguments = Arc<Parts>)]
 impl TraceSessionSupervisor {
     async fn pre_start(&self, _myself: ActorRef<SessionsMsg>, parts: Arc<Parts>) -> Result<State, ActorProcessingErr> {
-        Ok(State { parts, live: HashMap::new() })
+        Ok(State { parts, live: IdMap::default() })
     }
 
     async fn handle(

@@ -26,6 +26,12 @@ impl Hasher for IdHasher {
         self.write_u64(u64::from(number));
     }
 
+    // What `derive(Hash)` calls for the variant of an `Option`.
+    #[inline]
+    fn write_usize(&mut self, number: usize) {
+        self.write_u64(number as u64);
+    }
+
     #[inline]
     fn write_u64(&mut self, number: u64) {
         let product = u128::from(self.0.rotate_left(32) ^ number ^ MULTIPLIER) * u128::from(MULTIPLIER);

@@ -77,6 +77,10 @@ impl StackTable {
         self.sets.number(&kept, is_full).map(SetId)
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.stacks.by_number.is_empty()
+    }
+
     /// The frames of `id`, root to leaf.
     pub(crate) fn frames(&self, id: StackId) -> &[StackWord] {
         self.stacks.get(id.0)

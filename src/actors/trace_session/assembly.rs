@@ -52,17 +52,17 @@ pub(super) struct Assembly {
 }
 
 impl Assembly {
-    pub(super) fn new(trace: Arc<SharedTrace>, limits: &Limits) -> Self {
+    pub(super) fn new(trace: Arc<SharedTrace>, limits: &Limits) -> Box<Self> {
         let fold = Fold::new(FoldLimits { max_stacks: limits.max_stacks, max_depth: limits.max_stack_depth });
         let fold = if trace.core.has_native() { fold.with_native() } else { fold };
-        Self {
+        Box::new(Self {
             memory: trace.core.budget.try_reserve(0),
             trace,
             reader: LaneReader::default(),
             decoder: EventDecoder::default(),
             fold,
             names: OwnNames::default(),
-        }
+        })
     }
 
     /// Reads what has been written, up to a bound.
@@ -128,7 +128,7 @@ impl Assembly {
     }
 
     /// Ends the tree and says what is left to do: nothing when the trace is not worth shipping.
-    pub(super) fn finish(mut self, parts: &Parts) -> Option<FinalizeJob> {
+    pub(super) fn finish(mut self: Box<Self>, parts: &Parts) -> Option<Box<FinalizeJob>> {
         self.take_calls();
         let core = self.trace.core.clone();
         let (end_raw, reason) = self.trace.ended().unwrap_or((core.clock.raw(), EndReason::Truncated));
@@ -150,12 +150,12 @@ impl Assembly {
             return None;
         }
         let claim = claim_window(&self.trace)?;
-        Some(FinalizeJob {
+        Some(Box::new(FinalizeJob {
             captured_at: SystemTime::now().checked_sub(age.into()).unwrap_or(SystemTime::UNIX_EPOCH),
             duration: finished.duration,
             tree: finished.tree,
             #[cfg(native_capture)]
-            native: finished.native,
+            native: finished.native.filter(|log| !log.is_empty()),
             names: self.names,
             memory: self.memory,
             claim: HeldClaim::new(claim),
@@ -163,7 +163,7 @@ impl Assembly {
             function_length_threshold: parts.limits().function_length_threshold,
             origin: parts.origin.clone(),
             trace: self.trace,
-        })
+        }))
     }
 }
 

@@ -75,7 +75,7 @@ impl Drop for Finished {
 }
 
 /// Finishes the trace and puts it into the outbox, or counts why not.
-pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
+pub(super) async fn run(parts: &Arc<Parts>, job: Box<FinalizeJob>) {
     let trace = job.trace.clone();
     match timeout(job.limit(), finish(parts, job)).await {
         Ok(finished) => match finished.and_then(|mut finished| finished.0.take()) {
@@ -89,12 +89,12 @@ pub(super) async fn run(parts: &Arc<Parts>, job: FinalizeJob) {
     }
 }
 
-async fn finish(parts: &Arc<Parts>, job: FinalizeJob) -> Option<Finished> {
+async fn finish(parts: &Arc<Parts>, job: Box<FinalizeJob>) -> Option<Finished> {
     #[cfg(native_capture)]
     if let Some(symbols) = parts.symbols.as_ref().filter(|_| job.native.is_some()) {
         return super::naming::build(parts, symbols, job).await;
     }
-    parts.finalizer.run(job, FinalizeJob::build).await
+    parts.finalizer.run(job, |job| job.build()).await
 }
 
 impl FinalizeJob {

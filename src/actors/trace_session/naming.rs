@@ -26,7 +26,7 @@ const SYMBOL_LIMIT_IN_TESTS: Duration = Duration::from_secs(60);
 const NODES_AN_ENTRY: usize = 16;
 
 /// Builds the trace with native frames; without them, and counted, when the symbol thread has too much to do.
-pub(super) async fn build(parts: &Arc<Parts>, symbols: &SymbolThread, job: FinalizeJob) -> Option<Finished> {
+pub(super) async fn build(parts: &Arc<Parts>, symbols: &SymbolThread, job: Box<FinalizeJob>) -> Option<Finished> {
     let is_raw = parts.limits().raw_stacks;
     let waiting = Waiting::new(job);
     let (done, result) = oneshot::channel();
@@ -40,7 +40,7 @@ pub(super) async fn build(parts: &Arc<Parts>, symbols: &SymbolThread, job: Final
     if symbols.run(work).is_err() {
         parts.core.counters.count(Count::WithoutSymbols);
         let job = waiting.take()?;
-        return parts.finalizer.run(job, FinalizeJob::build).await;
+        return parts.finalizer.run(job, |job| job.build()).await;
     }
     result.await.ok()
 }

@@ -4,11 +4,12 @@
 //! is open, and one sweep at the end gives each instant to its owner.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use super::native::{NativeLog, WaitNumber};
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
+use crate::model::frame_hash::IdMap;
 use crate::model::time::Nanos;
 
 /// 10,000 × 80 bytes: under 1 MB for the calls of one trace.
@@ -19,7 +20,7 @@ const MAX_SLEEPS: usize = 100_000;
 /// The calls of one trace and the sleeps that they can claim.
 #[derive(Debug, Default)]
 pub(super) struct CallLog {
-    calls: HashMap<u32, Call>,
+    calls: IdMap<u32, Call>,
     /// In the order of time; none overlaps another.
     sleeps: Vec<Sleep>,
     /// Calls that are open for the caller.

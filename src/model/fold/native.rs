@@ -4,10 +4,9 @@
 //! frames by hand, and this log says which parts of whose own time belong further down. What finds no room here stays
 //! where the tree has it.
 
-use std::collections::HashMap;
-
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
+use crate::model::frame_hash::IdMap;
 use crate::model::stack::{Place, StackWord};
 use crate::model::stack_table::{SetId, StackId, StackTable};
 use crate::model::time::Nanos;
@@ -71,14 +70,14 @@ pub(crate) struct SampledPart {
 #[derive(Debug, Default)]
 pub(crate) struct NativeLog {
     pub(crate) stacks: StackTable,
-    pub(crate) runs: HashMap<RunKey, Nanos>,
+    pub(crate) runs: IdMap<RunKey, Nanos>,
     pub(crate) waits: Vec<(WaitKey, Nanos)>,
     /// Parts of waits that explicit calls have claimed, by the place in `waits` and the node in the tree.
-    pub(crate) claimed: HashMap<(u32, NodeId), Nanos>,
-    wait_numbers: HashMap<WaitKey, u32>,
+    pub(crate) claimed: IdMap<(u32, NodeId), Nanos>,
+    wait_numbers: IdMap<WaitKey, u32>,
     pub(crate) sampled: Vec<SampledPart>,
     /// Where the frame by hand of a node was last opened.
-    places: HashMap<NodeId, Place>,
+    places: IdMap<NodeId, Place>,
     poll: PollLog,
     /// Sites that the last poll which made any has left pending, and those that stay until they are gone.
     pending: Vec<Site>,
@@ -216,6 +215,10 @@ impl NativeLog {
 
     fn log_parts(&mut self, suspended: Option<SetId>) {
         let (resumed, has_samples) = (self.poll.resumed, self.poll.samples > 0);
+        if resumed.is_none() && suspended.is_none() && !has_samples {
+            // No stack says more than the frames by hand.
+            return self.poll.parts.clear();
+        }
         for Part { node, from, to } in std::mem::take(&mut self.poll.parts) {
             let key = RunKey { node, resumed, suspended };
             if has_samples && self.sampled.len() < MAX_SAMPLED && !self.is_frozen {
@@ -296,6 +299,11 @@ impl NativeLog {
         frames
     }
 
+    /// Whether it says more than the frames by hand.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sampled.is_empty() && self.stacks.is_empty() && self.waits.iter().all(|(key, _)| key.task.is_none())
+    }
+
     /// How many paths it can lead to.
     pub(crate) fn entries(&self) -> usize {
         self.runs.len() + self.waits.len() + self.claimed.len() + self.sampled.len()
@@ -315,7 +323,7 @@ impl NativeLog {
 }
 
 /// Whether it found room.
-fn add<K: std::hash::Hash + Eq>(times: &mut HashMap<K, Nanos>, key: K, time: Nanos, is_frozen: bool) -> bool {
+fn add<K: std::hash::Hash + Eq>(times: &mut IdMap<K, Nanos>, key: K, time: Nanos, is_frozen: bool) -> bool {
     if (is_frozen || times.len() >= MAX_ENTRIES) && !times.contains_key(&key) {
         return false;
     }

@@ -5,6 +5,8 @@
 //! must hear of goes into a bounded [`inbox`].
 
 pub(crate) mod admission;
+#[cfg(any(native_capture, miri))]
+mod atomic;
 pub(crate) mod call;
 pub(crate) mod chunk;
 pub(crate) mod clock;

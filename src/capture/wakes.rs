@@ -6,8 +6,7 @@
 //! A wake that finds the place taken is forwarded like any other and not recorded: only the first one after a poll
 //! says who was waited for. All of it is atomics; a waker never waits here, whatever thread it wakes from.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-
+use super::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::model::frame::FrameId;
 use crate::model::stack::StackWord;
 
@@ -72,16 +71,16 @@ impl Wakes {
             site: AtomicU32::new(0),
             task: AtomicU32::new(0),
             frames: AtomicU32::new(0),
-            stack: [const { AtomicU64::new(0) }; WAKE_FRAMES],
-            held: [const { AtomicU64::new(0) }; SITE_WORDS],
+            stack: std::array::from_fn(|_| AtomicU64::new(0)),
+            held: std::array::from_fn(|_| AtomicU64::new(0)),
         }
     }
 
     /// Makes a new one of one that nobody else has: for another trace.
     pub(crate) fn reuse(&mut self, label: u64) {
         self.label = label;
-        *self.state.get_mut() = IDLE;
-        self.held.iter_mut().for_each(|word| *word.get_mut() = 0);
+        self.state.store(IDLE, Ordering::Relaxed);
+        self.held.iter().for_each(|word| word.store(0, Ordering::Relaxed));
     }
 
     /// Nothing has woken yet, and the `poll`th is under way.

@@ -3,12 +3,13 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::harness::{ROUNDS, measure_with};
+use crate::harness::measure_with;
 use crate::table::{Row, Unit};
 
 /// Seconds over which the CPU time is read, and how often.
 const SECONDS: u64 = 10;
 const LONG_ROUNDS: usize = 5;
+const MEMORY_ROUNDS: usize = 21;
 
 /// Anonymous resident memory of this process, in bytes.
 fn resident() -> f64 {
@@ -30,7 +31,8 @@ pub fn child(mode: &str, seconds: u64) {
         start_runtime();
     }
     let up = start.elapsed();
-    sleep(Duration::from_millis(200));
+    // It looks at the program's symbols once, on a thread behind all others.
+    sleep(Duration::from_secs(2));
     let bytes = resident() - before;
     let cpu = crate::clocks::process_cpu();
     sleep(Duration::from_secs(seconds));
@@ -60,7 +62,7 @@ fn figures(mode: &str, seconds: u64) -> [f64; 3] {
 
 pub fn print() {
     let mut starts = Vec::new();
-    let bytes = measure_with(&["agent", "runtime"], ROUNDS, |mode| {
+    let bytes = measure_with(&["agent", "runtime"], MEMORY_ROUNDS, |mode| {
         let [bytes, up, _] = figures(mode, 0);
         starts.push((mode == "agent", up));
         bytes

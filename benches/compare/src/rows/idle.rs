@@ -1,7 +1,11 @@
 //! What an agent costs that has nothing to do.
 
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
+
+use flame_on::FlameOn;
 
 use crate::harness::measure_with;
 use crate::table::{Row, Unit};
@@ -23,14 +27,15 @@ fn resident() -> f64 {
 pub fn child(mode: &str, seconds: u64) {
     let before = resident();
     let start = Instant::now();
-    let agent = (mode == "agent").then(|| {
-        let config = flame_on::Config::builder().ignore_env().capture(true).api_key("key");
+    let agent = (mode != "runtime").then(|| {
+        let config = flame_on::Config::builder().ignore_env().capture(true).api_key("key").sample_rate(1.0);
         crate::agents::start_with(config.server_url("localhost:1"))
     });
     if mode == "runtime" {
         start_runtime();
     }
     let up = start.elapsed();
+    let traces: Vec<_> = agent.iter().filter(|_| mode == "active").flat_map(|agent| asleep(agent)).collect();
     // It looks at the program's symbols once, on a thread behind all others.
     sleep(Duration::from_secs(2));
     let bytes = resident() - before;
@@ -38,7 +43,20 @@ pub fn child(mode: &str, seconds: u64) {
     sleep(Duration::from_secs(seconds));
     let cpu = crate::clocks::process_cpu() - cpu;
     println!("{bytes} {} {}", up.as_nanos(), cpu.as_nanos());
+    drop(traces);
     drop(agent);
+}
+
+/// As many traces as may be active, each asleep after three of its eight awaits.
+fn asleep(agent: &FlameOn) -> impl Iterator<Item = Pin<Box<dyn Future<Output = ()>>>> {
+    (0..256).map(|number| {
+        let scope = agent.unit("shop.batch", || format!("batch {}", number % 16));
+        let mut trace: Pin<Box<dyn Future<Output = ()>>> = Box::pin(scope.run(super::native::work(8)));
+        for _ in 0..3 {
+            assert!(trace.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        trace
+    })
 }
 
 /// What the agent is compared with: a runtime with one thread that has nothing to do.
@@ -62,7 +80,7 @@ fn figures(mode: &str, seconds: u64) -> [f64; 3] {
 
 pub fn print() {
     let mut starts = Vec::new();
-    let bytes = measure_with(&["agent", "runtime"], MEMORY_ROUNDS, |mode| {
+    let bytes = measure_with(&["agent", "active", "runtime"], MEMORY_ROUNDS, |mode| {
         let [bytes, up, _] = figures(mode, 0);
         starts.push((mode == "agent", up));
         bytes
@@ -73,6 +91,8 @@ pub fn print() {
     Row::new("idle agent, memory beyond an idle runtime", "≤ 4 MiB", over)
         .peer("idle runtime:", bytes.of("runtime"), Unit::Mebibytes, bytes.ratio("runtime", "agent"))
         .print();
+    let active = Unit::Mebibytes.show(bytes.over("active", "agent"));
+    Row::new("256 traces asleep, each with 3 await sites, beyond the idle agent", "–", active).print();
     let a_second = |estimate| format!("{} a second", Unit::Micros.show(estimate));
     Row::new("idle agent, CPU time", "about 0", a_second(cpu.of("agent")))
         .peer("idle runtime:", cpu.of("runtime"), Unit::Micros, cpu.ratio("runtime", "agent"))

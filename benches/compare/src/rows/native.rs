@@ -47,7 +47,7 @@ fn nested(depth: u32) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     })
 }
 
-async fn work(sites: u64) {
+pub async fn work(sites: u64) {
     for _ in 0..sites {
         nested(8).await;
     }

@@ -4,7 +4,7 @@
 //!
 //! - **Parent:** `Supervisor`, permanent.
 //! - **Restart:** learns the live sessions again from the TraceSessionSupervisor; the inbox keeps its signals.
-//! - **Overload:** a full inbox refuses new traces, counted at admission.
+//! - **Overload:** where neither the table of fresh traces nor the inbox has room, a new trace is refused and counted.
 //! - **Shutdown:** first to stop, after it has finished every trace or the limit has passed.
 
 use std::collections::HashSet;

@@ -65,6 +65,11 @@ impl<T> Inbox<T> {
         self.drain().collect()
     }
 
+    /// Whether nobody drains it any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
+    }
+
     /// Waits for a ring, then [`COALESCE`].
     pub(crate) async fn rung(&self) {
         self.bell.notified().await;

@@ -2,7 +2,7 @@
 //!
 //! Here nothing may panic, wait, format or make a system call, no lock may be held that another thread can
 //! hold for long, and in the steady state nothing is allocated. Nothing here knows an actor: what the agent
-//! must hear of goes into a bounded [`inbox`].
+//! must hear of goes into a bounded [`inbox`], and what it may have to look for into a table ([`fresh`]).
 
 pub(crate) mod admission;
 #[cfg(any(native_capture, miri))]

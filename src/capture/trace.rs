@@ -242,8 +242,9 @@ impl SharedTrace {
         self.core.routes.register(self.clone());
         // Looked at afterwards: `stop_recording` closes before it looks for a route and takes it away. SeqCst orders the
         // two flags, and one lock the two changes of the map, so either it finds the route or this finds it closed. A
-        // route left behind would hold the trace, and through it the core, for ever.
-        if self.closed.load(Ordering::SeqCst) {
+        // route left behind would hold the trace, and through it the core, for ever; so would one of a trace that began
+        // just as the agent ended, which nobody closes.
+        if self.closed.load(Ordering::SeqCst) || self.core.inbox.is_closed() {
             self.core.routes.unregister(self.label);
         }
     }

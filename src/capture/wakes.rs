@@ -6,7 +6,6 @@
 //! A wake that finds the place taken is forwarded like any other and not recorded: only the first one after a poll
 //! says who was waited for. All of it is atomics; a waker never waits here, whatever thread it wakes from.
 
-
 use super::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::model::frame::FrameId;
 use crate::model::stack::StackWord;

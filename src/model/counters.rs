@@ -162,7 +162,7 @@ counters! {
     SkippedMemory => skipped_memory,
     /// Not traced: the agent was using too much CPU.
     SkippedCpu => skipped_cpu,
-    /// Dropped: the agent's inbox was full.
+    /// Dropped: more traces were just begun than the agent keeps track of, and its inbox was full.
     InboxFull => inbox_full,
     /// Dropped: no session could be started in time.
     SessionNotSpawned => session_not_spawned,

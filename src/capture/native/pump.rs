@@ -2,7 +2,7 @@
 //! something was loaded.
 //!
 //! ```text
-//! awake   a look every 20 ms while there are samples, every 60 ms while traced polls run without any
+//! awake   a look every 20 ms while there are samples, every 30 ms while traced polls run without any
 //! asleep  after a second without one; the next traced poll wakes it
 //! ```
 
@@ -16,10 +16,10 @@ use super::capture::NativeCapture;
 
 /// A ring takes the ticks of this time at 1 kHz, at 12 KiB each.
 const TICK: Duration = Duration::from_millis(20);
-/// After a look that found no sample: as many at 4 KiB each, should work begin right after it.
-const QUIET_TICK: Duration = Duration::from_millis(60);
+/// After a look that found no sample: as many at 8 KiB each, should work begin right after it.
+const QUIET_TICK: Duration = Duration::from_millis(30);
 /// Looks without a traced poll before it sleeps: a second.
-const IDLE_TICKS: u32 = 16;
+const IDLE_TICKS: u32 = 33;
 /// How long it sleeps at most: a wake that got lost in a forked child or by a thread that died is made up for.
 const SLEEP: Duration = Duration::from_secs(10);
 
@@ -37,7 +37,7 @@ impl Bell {
     /// A traced poll begins. Two loads, unless it is the first since the last look.
     #[inline]
     pub(super) fn polled(&self) {
-        // Relaxed: a look that misses it sees it 20 ms later.
+        // Relaxed: a look that misses it sees it 30 ms later.
         if !self.has_polled.load(Ordering::Relaxed) {
             self.first_polled();
         }

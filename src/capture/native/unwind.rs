@@ -1,9 +1,11 @@
 //! From registers and a stack to the addresses on it, with `.eh_frame` tables only.
 //!
-//! In place (await and wake sites) it runs in host threads: no allocation after a thread's first time, no lock that it
-//! waits for, and it reads nothing outside of the thread's own stack. Copied stacks are unwound by the agent.
+//! In place (await and wake sites) it runs in host threads: no allocation but a thread's first and 256th time, no lock that
+//! it waits for, and it reads nothing outside of the thread's own stack. Copied stacks are unwound by the agent.
 
 #![allow(unsafe_code)]
+
+mod caches;
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -15,6 +17,7 @@ use framehop::{
     UnwindRegsNative, Unwinder, UnwinderNative,
 };
 
+use self::caches::Caches;
 use super::modules::{self, LoadStamp, Table, UnwindTables};
 use super::registers::Registers;
 use super::thread_stack;
@@ -105,7 +108,7 @@ fn module_of(tables: &UnwindTables) -> Module<Table> {
 struct Local {
     modules: Arc<Modules>,
     generation: u64,
-    cache: CacheNative<MustNotAllocateDuringUnwind>,
+    caches: Caches<CacheNative<MustNotAllocateDuringUnwind>>,
     stack: Range<usize>,
 }
 
@@ -118,7 +121,8 @@ impl Local {
     fn new() -> Option<Box<Self>> {
         let generation = GENERATION.load(Ordering::Acquire);
         let modules = MODULES.try_read().ok()?.clone()?;
-        Some(Box::new(Self { modules, generation, cache: CacheNative::new_in(), stack: thread_stack::bounds()? }))
+        let caches = Caches::new(CacheNative::new_in);
+        Some(Box::new(Self { modules, generation, caches, stack: thread_stack::bounds()? }))
     }
 
     fn renew(&mut self) {
@@ -164,7 +168,7 @@ pub(crate) fn callers_in_place(registers: Registers, cut: Cut, out: &mut [StackW
 }
 
 fn walk_own_stack(local: &mut Local, registers: Registers, cut: Cut, out: &mut [StackWord]) -> usize {
-    let Local { modules, cache, stack, .. } = local;
+    let Local { modules, caches, stack, .. } = local;
     let end = match cut {
         Cut::Base(base) => base,
         Cut::ThreadEnd => stack.end,
@@ -182,7 +186,7 @@ fn walk_own_stack(local: &mut Local, registers: Registers, cut: Cut, out: &mut [
         // integer, whatever they hold.
         is_inside.then(|| unsafe { std::ptr::with_exposed_provenance::<u64>(address).read_volatile() }).ok_or(())
     };
-    walk(&modules.in_place, cache, modules, registers, end, None, out, &mut read)
+    walk(&modules.in_place, caches, modules, registers, end, None, out, &mut read)
 }
 
 /// A stack that a signal handler has copied.
@@ -197,11 +201,11 @@ pub(crate) struct CopiedStack<'a> {
 }
 
 /// The agent's unwinder for copied stacks.
-pub(crate) struct OfflineUnwinder(CacheNative<MayAllocateDuringUnwind>);
+pub(crate) struct OfflineUnwinder(Caches<CacheNative<MayAllocateDuringUnwind>>);
 
 impl Default for OfflineUnwinder {
     fn default() -> Self {
-        Self(CacheNative::new_in())
+        Self(Caches::new(CacheNative::new_in))
     }
 }
 
@@ -225,7 +229,7 @@ impl OfflineUnwinder {
 #[expect(clippy::too_many_arguments, reason = "two callers that share nothing else")]
 fn walk<U: Unwinder<UnwindRegs = UnwindRegsNative>>(
     unwinder: &U,
-    cache: &mut U::Cache,
+    caches: &mut Caches<U::Cache>,
     modules: &Modules,
     registers: Registers,
     end: usize,
@@ -238,8 +242,9 @@ fn walk<U: Unwinder<UnwindRegs = UnwindRegsNative>>(
     // Its place becomes known with the next step.
     let mut open = first;
     let mut count = 0;
+    caches.begin();
     while count < out.len() {
-        let step = unwinder.unwind_frame(at, &mut unwound, cache, read);
+        let step = unwinder.unwind_frame(at, &mut unwound, caches.part(at.address_for_lookup()), read);
         let frame_end = usize::try_from(unwound.sp()).unwrap_or(usize::MAX);
         if let (Some(address), Some(slot)) = (open.take(), out.get_mut(count)) {
             *slot = StackWord::native(address, Place::of_end(end, frame_end));

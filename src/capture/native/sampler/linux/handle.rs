@@ -226,7 +226,8 @@ impl Entered {
         Self { slot: None, label: 0, before: Poll::default(), not_send: PhantomData }
     }
 
-    /// The poll ends; returns how many samples were taken in it, those of polls inside of it not counted.
+    /// The poll ends; returns how many samples were taken in it, those of polls inside of it not counted. A system call
+    /// when the timer is taken back.
     #[inline]
     pub(crate) fn leave(mut self) -> u32 {
         self.end()

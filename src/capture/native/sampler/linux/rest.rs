@@ -1,6 +1,6 @@
 //! Whether a thread's timer is stopped at the end of a poll, or left to fire where perhaps nothing is traced.
 //!
-//! A tick that finds no poll wakes a thread that sleeps, and puts it to sleep again: some 30 µs on a virtual machine, and
+//! A tick that finds no poll wakes a thread that sleeps, and puts it to sleep again: 30 to 60 µs on a virtual machine, and
 //! for nothing. Stopping the timer and arming it again is two system calls of less than 1 µs each, for nothing as well if
 //! the next poll comes before the tick. So the thread's own past decides: polls come in bursts (often of one), and where
 //! the last tick was idle after so many polls, the timer is stopped after as many.
@@ -41,6 +41,14 @@ impl Default for Rest {
 }
 
 impl Rest {
+    /// Another thread has the slot.
+    pub(super) fn begin_anew(&self) {
+        self.polls.store(0, Relaxed);
+        self.patience.store(u32::MAX, Relaxed);
+        self.missed.store(0, Relaxed);
+        self.idle.store(0, Relaxed);
+    }
+
     /// The timer, which was at rest, is armed at `now`. `period` is the time between two ticks.
     pub(super) fn ends(&self, now: u64, period: u64) {
         let (missed, idle) = (self.missed.load(Relaxed), self.idle.load(Relaxed));
@@ -63,7 +71,8 @@ impl Rest {
     /// A poll has ended. True when the timer should be stopped.
     #[inline]
     pub(super) fn polled(&self) -> bool {
-        let polls = self.polls.load(Relaxed).saturating_add(1);
+        // Below the patience of a thread that has never rested.
+        let polls = self.polls.load(Relaxed).saturating_add(1).min(u32::MAX - 1);
         self.polls.store(polls, Relaxed);
         polls >= self.patience.load(Relaxed)
     }

@@ -40,9 +40,9 @@ pub(super) struct Slot {
     timer: AtomicI32,
     /// When the timer fires, in nanoseconds of `CLOCK_MONOTONIC`.
     ///
-    /// Zero: not armed. `arm` sets it; the handler clears it, and so does the agent when the tick has not come.
+    /// Zero: not armed. `arm` sets it; the handler and `stop` clear it, and so does the agent when the tick has not come.
     armed: AtomicU64,
-    /// How many calls of `arm` are under way: one, or two where the handler has interrupted the other.
+    /// How many calls of `arm` and `stop` are under way: one, or two where the handler has interrupted the other.
     arming: AtomicU32,
     /// The handler is at work.
     is_busy: AtomicBool,
@@ -113,6 +113,7 @@ impl Slot {
         self.end.store(stack.end, Relaxed);
         self.seed.store(grid::scramble(u64::from(generation) << 32 | self.index as u64), Relaxed);
         self.lost.store(0, Relaxed);
+        self.rest.begin_anew();
         self.generation.store(generation, Relaxed);
         let timer = timer::create(force.signal(), Cookie::new(self.index, generation))?;
         self.timer.store(timer.0, Release);
@@ -183,10 +184,15 @@ impl Slot {
         // As in `arm`: the last agent does not delete the timer, whose id may become another's, before this is over.
         self.arming.fetch_add(1, SeqCst);
         let is_ours = force::present().is_some_and(|force| self.is_of(force.epoch()));
-        if is_ours && timer::disarm(TimerId(self.timer.load(Relaxed))) {
+        let timer = TimerId(self.timer.load(Relaxed));
+        if is_ours && timer::disarm(timer) {
             self.armed.store(0, Relaxed);
             self.rest.stopped(tick);
             COUNTERS.stopped.add();
+        } else if is_ours && self.armed.load(Relaxed) == tick {
+            // It fired inside of the call all the same, which has dropped the signal: the deadline is past, so another
+            // one comes at once.
+            timer::arm(timer, tick);
         }
         self.arming.fetch_sub(1, SeqCst);
     }
@@ -223,7 +229,8 @@ impl Slot {
         if armed == 0 || now < armed.saturating_add(PATIENCE << lost.min(7)) {
             return false;
         }
-        // A deadline is never set twice, so this cannot hit a later one.
+        // Cannot hit a later one: the same deadline is set twice only by a timer that was stopped before it, and this one is
+        // long past.
         let has_given_up = self.armed.compare_exchange(armed, 0, Relaxed, Relaxed).is_ok();
         if has_given_up {
             self.lost.store(lost.saturating_add(1), Relaxed);

@@ -137,7 +137,17 @@ fn select_with(agent: Option<&FlameOnGuard>, runs: u64) -> Duration {
 
 pub fn print() {
     const NEVER: Duration = Duration::from_secs(3_600);
+    // While there is no other agent in the process.
     let selecting = agent(NativeCapture::Auto, NEVER);
+    let selects = measure(
+        &mut [
+            Case::new("select", |traces| select_with(None, traces / 100)),
+            Case::new("select traced", |traces| select_with(Some(&selecting), traces / 100)),
+        ],
+        20 * BURST,
+    );
+    drop(selecting);
+    // One agent for all rounds of what is shipped, as in a service: each new one reads names anew.
     let shipping = agent(NativeCapture::Auto, Duration::ZERO);
     warm_up(&shipping, SITES, true);
     let measured = measure(
@@ -146,14 +156,11 @@ pub fn print() {
             Case::new("no site", |traces| run(NEVER, 0, false, traces)),
             Case::new("sites", |traces| run(NEVER, SITES, false, traces)),
             Case::new("wakes", |traces| run(NEVER, SITES, true, traces)),
-            // One agent for all rounds, as in a service: each new one reads names anew. The rest keeps it below the
-            // processor time from which on it would begin to shed work.
             Case::new("shipped", |traces| {
+                // Below the processor time from which on the agent would begin to shed work.
                 sleep(Duration::from_secs(1));
                 run_with(&shipping, SITES, true, traces)
             }),
-            Case::new("select", |traces| select_with(None, traces / 100)),
-            Case::new("select traced", |traces| select_with(Some(&selecting), traces / 100)),
         ],
         20 * BURST,
     );
@@ -167,7 +174,7 @@ pub fn print() {
     show("a wake in a discarded trace", "≤ 0.8 µs", each(measured.over("wakes", "sites")));
     show("discarded trace of 8 awaits, over the bare work", "≤ 18 µs", measured.over("wakes", "bare"));
     show("shipped trace of 8 awaits, over the bare work", "≤ 56 µs", measured.over("shipped", "bare"));
-    let ratio = measured.ratio("select traced", "select");
+    let ratio = selects.ratio("select traced", "select");
     let text = format!("{:.3} [{:.3}, {:.3}]", ratio.median, ratio.low, ratio.high);
     Row::new("`select_all` over 1,000 futures, traced / not", "≤ 1.05", text).print();
 }

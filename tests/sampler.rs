@@ -287,11 +287,14 @@ fn a_handler_from_before_gets_all_that_is_not_ours() {
         });
         let counts = Counts::now().since(counts);
         assert!(taken >= 20);
-        assert_eq!((counts.chained, foreign_calls() - calls), (sent, sent));
+        let foreign = foreign_calls() - calls;
+        assert_eq!(counts.chained, foreign);
+        // Such a signal is not queued: one that is raised just when a tick is on its way is one with it.
+        assert!(foreign <= sent && foreign + 2 >= sent, "{foreign} of {sent}");
         let_the_timer_rest(&probe);
         drop(probe);
         raise(SIGURG);
-        assert_eq!(foreign_calls() - calls, sent + 1, "it is back in its place");
+        assert_eq!(foreign_calls() - calls, foreign + 1, "it is back in its place");
         before_all.restore();
     });
 }

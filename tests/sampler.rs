@@ -185,6 +185,18 @@ fn two_agents_get_their_own_samples_whoever_drains_first() {
     });
 }
 
+#[test]
+fn what_an_agent_has_not_fetched_takes_no_room_from_the_next_one() {
+    alone(|| {
+        let (probe, before) = (start(), Counts::now());
+        poll_until(&probe, 1, |_| Counts::now().since(before).ring_full > 0);
+        assert!(Counts::now().since(before).ring_full > 0);
+        drop(probe);
+        let probe = start();
+        assert!(poll_until(&probe, 1, |taken| taken >= 5) >= 5);
+    });
+}
+
 /// A tick outside of polls wakes a thread for nothing.
 #[test]
 fn polls_with_pauses_between_them_are_sampled_and_the_pauses_are_left_alone() {

@@ -37,9 +37,11 @@ pub(super) fn open(agent: u64) {
     queues().push(Queue { agent, words: Vec::new() });
 }
 
-/// The agent has gone.
+/// The agent has gone, and what it has not fetched goes with it: the next one's threads find room in their rings.
 pub(super) fn close(agent: u64) {
-    queues().retain(|queue| queue.agent != agent);
+    let mut queues = queues();
+    queues.retain(|queue| queue.agent != agent);
+    empty_rings(agent, &mut queues, &mut |_| ());
 }
 
 /// Hands `agent` its samples: those of each thread in their order, and all that were taken before the call.
@@ -48,17 +50,22 @@ pub(super) fn drain(agent: u64, each: &mut dyn FnMut(RawSample<'_>)) {
     let queued = queues.iter_mut().find(|queue| queue.agent == agent);
     let queued = queued.map_or_else(Vec::new, |queue| std::mem::take(&mut queue.words));
     each_record(&queued, each);
+    empty_rings(agent, &mut queues, each);
+    look_after();
+}
+
+/// Takes out all records: `agent`'s for `each`, the others' for their queues. `queues` are the locked ones.
+fn empty_rings(agent: u64, queues: &mut [Queue], each: &mut dyn FnMut(RawSample<'_>)) {
     for slot in pool::slots() {
         // SAFETY: the lock makes this the only consumer.
         unsafe {
             slot.ring.read(|record| match record::read(record) {
                 Some((owner, sample)) if owner == agent => each(sample),
-                Some((owner, _)) => queue_for(&mut queues, owner, record),
+                Some((owner, _)) => queue_for(queues, owner, record),
                 None => {}
             });
         }
     }
-    look_after();
 }
 
 fn each_record(mut queued: &[u64], each: &mut dyn FnMut(RawSample<'_>)) {

@@ -157,12 +157,13 @@ impl Process {
 
     fn leave(&mut self, agent: u64) {
         self.agents.retain(|(number, _)| *number != agent);
-        drain::close(agent);
         if self.agents.is_empty() {
             self.end();
         } else {
             self.adjust();
         }
+        // Last: where it was the only one, no tick comes any more.
+        drain::close(agent);
     }
 
     /// The highest of all agents.

@@ -57,6 +57,8 @@ impl TestAgent {
             .dedupe_enabled(false)
             .native_capture(NativeCapture::Off)
             .threshold_for_tests(Duration::ZERO)
+            // Tests look for names, in programs that are not optimised, on machines that are busy.
+            .max_symbol_time(Duration::from_secs(60))
             .shipper(shipped.clone())
             .capture_errors(true)
             .error_dedupe_window(Duration::ZERO)

@@ -2,8 +2,9 @@
 
 use std::hash::{BuildHasherDefault, Hasher};
 
-/// A map whose keys are made of [`FrameId`](super::frame::FrameId)s, indexes, labels and ids of actors. They are counted
-/// up as names, paths, traces and actors are first seen, so nobody outside can choose them to collide, and the default hash's defence against that would only cost.
+/// A map whose keys are made of [`FrameId`](super::frame::FrameId)s, indexes, labels, ids of actors, and addresses. The
+/// numbers are counted up as names, paths, traces and actors are first seen, and addresses are where the program lies: nobody
+/// outside can choose them to collide, and the default hash's defence against that would only cost.
 pub(crate) type IdMap<K, V> = std::collections::HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// Multiplies and folds: both halves of the product count, because the map takes its slot from the low bits and

@@ -30,7 +30,7 @@ pub(crate) struct ModuleInfo {
 }
 
 /// The modules at one point in time, in the order of their addresses.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct ModuleMap(Arc<[Arc<ModuleInfo>]>);
 
 impl ModuleMap {

@@ -1,9 +1,9 @@
 //! The distinct stacks of one trace.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use super::frame_hash::IdMap;
 use super::stack::StackWord;
 
 /// Numbers a stack of one [`StackTable`].
@@ -29,14 +29,14 @@ pub(crate) struct StackTable {
 
 #[derive(Debug)]
 struct Interned<T> {
-    by_content: HashMap<Arc<[T]>, u32>,
+    by_content: IdMap<Arc<[T]>, u32>,
     by_number: Vec<Arc<[T]>>,
     bytes: usize,
 }
 
 impl<T> Default for Interned<T> {
     fn default() -> Self {
-        Self { by_content: HashMap::new(), by_number: Vec::new(), bytes: 0 }
+        Self { by_content: IdMap::default(), by_number: Vec::new(), bytes: 0 }
     }
 }
 
@@ -67,6 +67,9 @@ impl StackTable {
 
     /// The number of the set of `stacks`, in this order, of repeats the last; `None` as above.
     pub(crate) fn set(&mut self, stacks: &[StackId], is_full: bool) -> Option<SetId> {
+        if let [_] = stacks {
+            return self.sets.number(stacks, is_full).map(SetId);
+        }
         let mut kept: Vec<StackId> = Vec::new();
         for stack in stacks.iter().rev() {
             if kept.len() < MAX_SET && !kept.contains(stack) {

@@ -6,13 +6,14 @@ mod paths;
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
-use std::sync::Arc;
+use std::rc::Rc;
 
 use self::paths::Paths;
-use super::symbol::Symbol;
+use super::chain::Chain;
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::fold::native::{NativeLog, RunKey, SampledPart, WaitKey};
 use crate::model::frame::{FrameId, NamedFrame};
+use crate::model::native::StackKind;
 use crate::model::stack::StackWord;
 use crate::model::stack_table::SetId;
 use crate::model::time::Nanos;
@@ -28,8 +29,8 @@ pub(crate) struct TimedStack {
 
 /// What assembling needs from outside.
 pub(crate) struct Naming<'a> {
-    /// The functions at an address: the physical one, then what is inlined there, down to the innermost.
-    pub(crate) symbols: &'a mut dyn FnMut(u64) -> Arc<[Symbol]>,
+    /// The functions of a stack, both from the root on.
+    pub(crate) chain: &'a mut dyn FnMut(&[StackWord], StackKind) -> Rc<Chain>,
     /// The frame of a name.
     pub(crate) frame: &'a mut dyn FnMut(NamedFrame) -> FrameId,
     /// What a frame by hand is called, and where it is from if it is a span.

@@ -4,6 +4,7 @@
 mod answer;
 pub(crate) mod assemble;
 mod cache;
+pub(crate) mod chain;
 pub(crate) mod diagnose;
 mod dwarf;
 mod elf;

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::cache::SymbolCache;
+use super::chain::Chain;
 use super::dwarf::RawFrame;
 use super::module::Module;
 use super::name;
 use super::pages::PageCache;
 use super::symbol::{Class, Role, Symbol};
-use crate::model::native::{ModuleInfo, ModuleMap};
+use crate::model::native::{ModuleInfo, ModuleMap, StackKind};
+use crate::model::stack::{Framed, StackWord};
 
 /// What of the bound the names that were found may take, and the pages of files; the rest is for what is parsed.
 pub(super) const CACHE_SHARE: usize = 8;
@@ -34,14 +36,59 @@ pub(crate) struct Symbolizer {
     pages: Rc<PageCache>,
     /// By their place: a module keeps its number for as long as this lives.
     modules: Vec<(Arc<ModuleInfo>, Option<Module>)>,
+    /// What the remembered chains were looked up in.
+    map_of_chains: ModuleMap,
     peak_bytes: usize,
+}
+
+/// What was found at an address, and whether a later look can find no more.
+struct Found {
+    symbols: Arc<[Symbol]>,
+    is_final: bool,
 }
 
 impl Symbolizer {
     pub(crate) fn new(settings: SymbolSettings) -> Self {
         let cache = SymbolCache::new(settings.max_bytes / CACHE_SHARE);
         let pages = PageCache::new(settings.max_bytes / PAGE_SHARE);
-        Self { settings, cache, pages, modules: Vec::new(), peak_bytes: 0 }
+        Self { settings, cache, pages, modules: Vec::new(), map_of_chains: ModuleMap::default(), peak_bytes: 0 }
+    }
+
+    #[cfg(test)]
+    pub(super) fn frames(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Arc<[Symbol]> {
+        self.find(map, address, deadline).symbols
+    }
+
+    /// The functions of `stack`, root to leaf, each as [`Symbolizer::find`] has it. Await sites and wakes recur with each
+    /// trace, so their stacks are remembered as a whole; of samples there are too many.
+    pub(crate) fn chain(
+        &mut self,
+        map: &ModuleMap,
+        stack: &[StackWord],
+        kind: StackKind,
+        deadline: Instant,
+    ) -> Rc<Chain> {
+        if self.map_of_chains != *map {
+            self.cache.forget_chains();
+            self.map_of_chains = map.clone();
+        }
+        let recurs = kind == StackKind::Await;
+        if let Some(known) = recurs.then(|| self.cache.chain(stack)).flatten() {
+            return known;
+        }
+        let (mut chain, mut is_final) = (Chain::default(), true);
+        for (number, word) in (0..).zip(stack) {
+            if let Framed::Native(address) = word.framed() {
+                let found = self.find(map, address, deadline);
+                is_final &= found.is_final;
+                chain.push(number, &found.symbols);
+            }
+        }
+        let chain = Rc::new(chain);
+        if recurs && is_final {
+            self.cache.insert_chain(stack, &chain);
+        }
+        chain
     }
 
     /// The functions at `address`, the physical one first, then what is inlined there, down to the innermost.
@@ -49,25 +96,28 @@ impl Symbolizer {
     /// For a return address, `address` is that less one. Past `deadline`, where the bytes are used up, and where the
     /// file is gone, names are as good as can be had without reading more: `libfoo.so+0x1f00` at worst. Such an answer
     /// is not remembered, so a later trace asks again.
-    pub(crate) fn frames(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Arc<[Symbol]> {
-        let Some(module) = map.find(address) else { return [unknown(format!("{address:#x}"), None)].into() };
+    fn find(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Found {
+        let Some(module) = map.find(address) else {
+            return Found { symbols: [unknown(format!("{address:#x}"), None)].into(), is_final: true };
+        };
         let number = self.number(module);
         let at = address.wrapping_sub(module.bias);
-        if let Some(found) = self.cache.get((number, at)) {
-            return found;
+        if let Some(symbols) = self.cache.get((number, at)) {
+            return Found { symbols, is_final: true };
         }
         let is_late = Instant::now() >= deadline;
         let frames = self.look_up(number, at, is_late);
         let symbols = frames.iter().map(|frame| self.symbol(frame)).collect::<Vec<_>>();
         if symbols.is_empty() {
-            return [unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module)))].into();
+            let unnamed = unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module)));
+            return Found { symbols: [unnamed].into(), is_final: false };
         }
         let symbols = symbols.into();
         if !is_late {
             self.cache.insert((number, at), &symbols);
         }
         self.keep_within_bound();
-        symbols
+        Found { symbols, is_final: !is_late }
     }
 
     /// Gives up all that was parsed; what was found stays.
@@ -159,6 +209,8 @@ mod tests {
 
     use super::super::testing::program;
     use super::*;
+    use crate::model::frame::FrameId;
+    use crate::model::stack::Place;
 
     const MANY_BYTES: usize = 64 << 20;
 
@@ -193,6 +245,26 @@ mod tests {
         symbolizer.release_idle();
         assert!(symbolizer.parsed_bytes() == 0);
         assert!(Arc::ptr_eq(&frames, &symbolizer.frames(&map, address(), later())), "forgotten when released");
+    }
+
+    #[test]
+    fn the_stack_of_a_wait_is_looked_up_once_while_the_modules_are_the_same() {
+        known_function();
+        let (map, mut symbolizer) = (program(|_| {}), symbolizer(MANY_BYTES));
+        let by_hand = StackWord::by_hand(FrameId(7), Place(0));
+        let stack = [by_hand, StackWord::native(address(), Place(1))];
+        let mut look = |map: &ModuleMap, kind, deadline| symbolizer.chain(map, &stack, kind, deadline);
+        let late = look(&map, StackKind::Await, Instant::now());
+        let sample = look(&map, StackKind::Cpu, later());
+        let chain = look(&map, StackKind::Await, later());
+        assert!(!Rc::ptr_eq(&late, &chain) && !Rc::ptr_eq(&sample, &chain));
+        let functions: Vec<_> = chain.functions().map(|(word, symbol)| (word, symbol.name.to_string())).collect();
+        assert!(matches!(&functions[..], [(1, name)] if name.ends_with("known_function")), "{functions:?}");
+        assert_eq!(sample.symbols(), chain.symbols());
+        assert!(Rc::ptr_eq(&chain, &look(&program(|_| {}), StackKind::Await, later())), "an equal map");
+        let mut others: Vec<_> = map.modules().to_vec();
+        others.push(Arc::new(ModuleInfo { path: "/other".into(), bias: 0, range: 16..32, build_id: None }));
+        assert!(!Rc::ptr_eq(&chain, &look(&ModuleMap::new(others), StackKind::Await, later())));
     }
 
     #[test]

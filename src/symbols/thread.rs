@@ -1,27 +1,32 @@
 //! The one thread that reads symbols.
 //!
 //! ```text
-//! asleep ──job──► running ──queue empty──► idle ──10 s──► what was parsed is given up ──60 s──► nothing is kept
-//!                    ▲──────────────────────job──────────────────────────────────────────────────────┘
+//! asleep ──job──► gathering ──1 ms──► running ──line empty──► idle ──10 s──► what was parsed is given up ──50 s──► nothing is kept
+//!                    ▲───────────────────────────────job───────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! A [`Symbolizer`] is not shared: whoever needs symbols sends a job and lets it answer in its own way. The thread is
-//! started by the first job and then waits for more until its [`SymbolThread`] is dropped.
+//! A [`Symbolizer`] is not shared: whoever needs symbols sends a job, which says how its answer is handed over. The thread
+//! is started by the first job and then waits for more until its [`SymbolThread`] is dropped. Waking it, and those who
+//! wait for its answers, takes longer than most jobs: so jobs are gathered, and answers are handed over several at a time.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::symbolizer::{SymbolSettings, Symbolizer};
 
-/// Jobs that wait. Traces are finished two at a time, so more than a few means that the thread does not keep up.
-const MOST_JOBS: usize = 64;
+/// Jobs that wait at most. They share one deadline for the line (see `naming`), so a long one is not a slow one.
+const MOST_JOBS: usize = 1_024;
 const NAME: &str = "flame-on-symbols";
+/// How long the first job that finds the thread idle waits for others, and the first answer.
+const GATHER: Duration = Duration::from_millis(1);
 
-/// What the thread does for somebody else. It keeps to a deadline of its own and sends its answer itself.
-pub(crate) type SymbolJob = Box<dyn FnOnce(&mut Symbolizer) + Send>;
+/// What the thread does for somebody else. It keeps to a deadline of its own.
+pub(crate) type SymbolJob = Box<dyn FnOnce(&mut Symbolizer) -> Answer + Send>;
+/// Hands over what a job has led to, on the same thread and a moment later.
+pub(crate) type Answer = Box<dyn FnOnce()>;
 
 /// How long the thread is without a job until it gives up memory.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +55,8 @@ struct Shared {
 struct Line {
     jobs: VecDeque<SymbolJob>,
     state: State,
+    /// The thread sleeps until it is told of a job.
+    is_waited_for: bool,
 }
 
 /// `Asleep` → `Started` with the first job that gets a thread → `Stopped` when the owner is dropped; `Asleep` →
@@ -69,7 +76,7 @@ impl SymbolThread {
 
     fn with_idle(settings: SymbolSettings, idle: Idle, on_start: Box<dyn FnOnce() + Send>) -> Self {
         Self(Arc::new(Shared {
-            line: Mutex::new(Line { jobs: VecDeque::new(), state: State::Asleep(on_start) }),
+            line: Mutex::new(Line { jobs: VecDeque::new(), state: State::Asleep(on_start), is_waited_for: false }),
             changed: Condvar::new(),
             settings,
             idle,
@@ -88,7 +95,9 @@ impl SymbolThread {
             return Err(job);
         }
         line.jobs.push_back(job);
-        self.0.changed.notify_one();
+        if std::mem::take(&mut line.is_waited_for) {
+            self.0.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -106,7 +115,10 @@ impl SymbolThread {
         if matches!(line.state, State::Asleep(_)) && self.start() {
             let State::Asleep(on_start) = std::mem::replace(&mut line.state, State::Started) else { return false };
             // The thread waits for the line, which is locked here; so this is its first job.
-            line.jobs.push_front(Box::new(|_| on_start()));
+            line.jobs.push_front(Box::new(|_| {
+                on_start();
+                Box::new(|| ())
+            }));
         }
         matches!(line.state, State::Started)
     }
@@ -136,12 +148,17 @@ impl Shared {
 
     fn work(&self) {
         let mut symbolizer = Symbolizer::new(self.settings.clone());
-        while let Some(job) = self.next(&mut symbolizer) {
-            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(&mut symbolizer))) {
-                // Its drop could panic again.
-                std::mem::forget(payload);
+        let mut answers = Answers::default();
+        loop {
+            let waiting = self.line().jobs.pop_front();
+            if waiting.is_none() {
+                answers.hand_over();
+            }
+            let Some(job) = waiting.or_else(|| self.next(&mut symbolizer)) else { return };
+            match contained(|| job(&mut symbolizer)) {
+                Some(answer) => answers.add(answer),
                 // It may have been left in the middle of anything.
-                symbolizer = Symbolizer::new(self.settings.clone());
+                None => symbolizer = Symbolizer::new(self.settings.clone()),
             }
             self.look(&symbolizer);
         }
@@ -160,9 +177,12 @@ impl Shared {
         })
     }
 
-    /// The next job, or that there will be no more; `None` after `limit`.
+    /// The first of the next jobs, or that there will be no more; `None` after `limit`.
     fn wait(&self, limit: Option<Duration>) -> Option<Option<SymbolJob>> {
-        let is_idle = |line: &mut Line| line.jobs.is_empty() && !matches!(line.state, State::Stopped);
+        let is_idle = |line: &mut Line| {
+            line.is_waited_for = line.jobs.is_empty() && !matches!(line.state, State::Stopped);
+            line.is_waited_for
+        };
         let line = self.line();
         let mut line = match limit {
             Some(limit) => {
@@ -170,16 +190,48 @@ impl Shared {
             }
             None => self.changed.wait_while(line, is_idle).unwrap_or_else(PoisonError::into_inner),
         };
-        match line.jobs.pop_front() {
-            None if is_idle(&mut line) => None,
-            job => Some(job),
+        if std::mem::take(&mut line.is_waited_for) {
+            return None;
         }
+        drop(line);
+        std::thread::sleep(GATHER);
+        Some(self.line().jobs.pop_front())
     }
 
     fn look(&self, symbolizer: &Symbolizer) {
         self.bytes.store(symbolizer.bytes(), Ordering::Relaxed);
         self.peak_bytes.fetch_max(symbolizer.peak_bytes(), Ordering::Relaxed);
     }
+}
+
+/// What is to be handed over.
+#[derive(Default)]
+struct Answers {
+    waiting: Vec<Answer>,
+    /// When the first of them came.
+    since: Option<Instant>,
+}
+
+impl Answers {
+    fn add(&mut self, answer: Answer) {
+        self.waiting.push(answer);
+        if self.since.get_or_insert_with(Instant::now).elapsed() > GATHER {
+            self.hand_over();
+        }
+    }
+
+    fn hand_over(&mut self) {
+        self.since = None;
+        for answer in self.waiting.drain(..) {
+            contained(answer);
+        }
+    }
+}
+
+/// `None` when `work` panics.
+fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
+    // The payload is leaked: its drop could panic again.
+    catch_unwind(AssertUnwindSafe(work)).map_err(std::mem::forget).ok()
 }
 
 #[cfg(test)]
@@ -203,7 +255,10 @@ mod tests {
     }
 
     fn job(f: impl FnOnce(&mut Symbolizer) + Send + 'static) -> SymbolJob {
-        Box::new(f)
+        Box::new(|symbolizer| {
+            f(symbolizer);
+            Box::new(|| ())
+        })
     }
 
     /// A job that says when it begins and ends when its sender is dropped.
@@ -277,6 +332,21 @@ mod tests {
         let name = ask(&thread, |_| std::thread::current().id()).recv_timeout(LIMIT).unwrap();
         thread.run(job(|_| std::panic::panic_any(PanicsAgain))).ok().unwrap();
         assert_eq!(ask(&thread, |_| std::thread::current().id()).recv_timeout(LIMIT).unwrap(), name);
+    }
+
+    #[test]
+    fn answers_are_handed_over_in_order_and_a_panic_in_one_takes_no_other_with_it() {
+        let thread = thread();
+        let release = blocker(&thread);
+        let (seen, order) = channel();
+        for number in 0..10 {
+            let seen = seen.clone();
+            let tell = move || if number == 5 { panic!("a test's panic") } else { seen.send(number).unwrap() };
+            thread.run(Box::new(move |_| Box::new(tell))).ok().unwrap();
+        }
+        drop((seen, release));
+        // To its end: all senders are gone then.
+        assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 6, 7, 8, 9]);
     }
 
     struct PanicsAgain;

@@ -23,8 +23,8 @@ use crate::shipping::trace::{Origin, Trace, TraceParts};
 /// Time for waiting and finishing together. A tree of `max_stacks` nodes takes some 20 ms, so whatever needs
 /// this long waits for a machine that has no time for it.
 const FINALIZE_LIMIT: Duration = Duration::from_secs(10);
-/// The same for a trace with native frames: there is one thread for symbols, it runs behind all others, and a full line
-/// before it takes two minutes at the worst.
+/// The same for a trace with native frames: there is one thread for symbols, it runs behind all others, and the line before
+/// it takes a minute at the worst until it moves on without reading.
 #[cfg(native_capture)]
 const NAMING_LIMIT: Duration = Duration::from_secs(150);
 

@@ -16,12 +16,11 @@ use crate::model::fold::native::NativeLog;
 use crate::model::time::Nanos;
 use crate::symbols::assemble::{Naming, TimedStack, assemble};
 use crate::symbols::symbolizer::Symbolizer;
-use crate::symbols::thread::SymbolThread;
+use crate::symbols::thread::{Answer, SymbolThread};
 
-/// What one trace's symbols may take; past it, names are as good as can be had without reading more.
-const SYMBOL_LIMIT: Duration = Duration::from_secs(2);
-/// The same in a host's tests: they look for names, in programs that are not optimised, on machines that are busy.
-const SYMBOL_LIMIT_IN_TESTS: Duration = Duration::from_secs(60);
+/// How long a trace waits and has its symbols read, together: past that the line before the thread moves on with the names
+/// that are known. `max_symbol_time_ms` is no longer.
+const LINE_LIMIT: Duration = Duration::from_secs(60);
 /// Nodes that one entry of the log adds to the tree, at a guess: a path of the user's own functions.
 const NODES_AN_ENTRY: usize = 16;
 
@@ -31,11 +30,15 @@ pub(super) async fn build(parts: &Arc<Parts>, symbols: &SymbolThread, job: Box<F
     let waiting = Waiting::new(job);
     let (done, result) = oneshot::channel();
     let slot = waiting.slot();
-    let work = Box::new(move |symbolizer: &mut Symbolizer| {
-        let Some(mut job) = slot.take() else { return };
-        job.name(symbolizer, is_raw);
+    let latest = Instant::now() + LINE_LIMIT;
+    let most = parts.limits().max_symbol_time;
+    let work = Box::new(move |symbolizer: &mut Symbolizer| -> Answer {
+        let Some(mut job) = slot.take() else { return Box::new(|| ()) };
+        let deadline = job.symbol_deadline(most).min(latest);
+        job.name(symbolizer, is_raw, deadline);
+        let finished = job.build();
         // `Err`: nobody waits any more, and the result is dropped.
-        done.send(job.build()).ok();
+        Box::new(|| drop(done.send(finished)))
     });
     if symbols.run(work).is_err() {
         parts.core.counters.count(Count::WithoutSymbols);
@@ -47,15 +50,14 @@ pub(super) async fn build(parts: &Arc<Parts>, symbols: &SymbolThread, job: Box<F
 
 impl FinalizeJob {
     /// Moves times from frames by hand to the functions inside them.
-    fn name(&mut self, symbolizer: &mut Symbolizer, is_raw: bool) {
+    fn name(&mut self, symbolizer: &mut Symbolizer, is_raw: bool, deadline: Instant) {
         let Some(log) = self.native.take() else { return };
         self.make_room(&log);
         let samples = self.samples(&log);
         let map = unwind::modules().map(|modules| modules.map.clone()).unwrap_or_default();
-        let deadline = Instant::now() + self.symbol_limit();
         let names = &mut self.names;
         let naming = Naming {
-            symbols: &mut |address| symbolizer.frames(&map, address, deadline),
+            chain: &mut |stack, kind| symbolizer.chain(&map, stack, kind, deadline),
             frame: &mut |named| names.frame(named),
             by_hand: &|frame| NAMES.frame(frame),
             is_raw,
@@ -64,13 +66,9 @@ impl FinalizeJob {
     }
 
     /// Nothing more is read once the agent has been told to stop.
-    fn symbol_limit(&self) -> Duration {
-        let core = &self.trace.core;
-        match core.rules().threshold_for_tests {
-            _ if core.is_shut(Shut::NotRunning) => Duration::ZERO,
-            Some(_) => SYMBOL_LIMIT_IN_TESTS,
-            None => SYMBOL_LIMIT,
-        }
+    fn symbol_deadline(&self, most: Duration) -> Instant {
+        let is_stopping = self.trace.core.is_shut(Shut::NotRunning);
+        Instant::now() + if is_stopping { Duration::ZERO } else { most }
     }
 
     /// Without room for more, the tree stays as it is.

@@ -16,8 +16,8 @@ use crate::model::stack::{Framed, StackWord};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::symbols::diagnose::Diagnosis;
-use crate::symbols::symbolizer::SymbolSettings;
-use crate::symbols::thread::SymbolThread;
+use crate::symbols::symbolizer::{SymbolSettings, Symbolizer};
+use crate::symbols::thread::{Answer, SymbolThread};
 
 /// Frames that a walk from the agent's start must find at least to count as one that works: the caller, `main` or a
 /// thread's first function, and what called that.
@@ -146,7 +146,7 @@ fn symbol_settings(config: &Config) -> SymbolSettings {
     SymbolSettings { max_bytes: config.max_symbol_bytes(), debug_file: config.debug_file().map(ToOwned::to_owned) }
 }
 
-/// Not among the threads whose CPU time is limited: it runs behind all others, for 2 s a trace at most, and a program's
+/// Not among the threads whose CPU time is limited: it runs behind all others, for `max_symbol_time_ms` a trace at most, and a program's
 /// first trace would use the limit up.
 fn symbols(config: &Config) -> Arc<SymbolThread> {
     let on_start = || {
@@ -185,7 +185,11 @@ fn diagnose_from(config: &Config, native: &Native, registers: Registers) {
         }
     };
     // `Err` where there is no thread: then traces go without names as well, and are counted.
-    drop(symbols.run(Box::new(move |_| look())));
+    let job = Box::new(move |_: &mut Symbolizer| -> Answer {
+        look();
+        Box::new(|| ())
+    });
+    drop(symbols.run(job));
 }
 
 fn no_unwinding(found: usize) -> (String, bool) {

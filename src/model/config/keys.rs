@@ -124,6 +124,9 @@ macro_rules! with_keys {
             label_numbers => label_numbers: Switch { default: true }, restart;
             /// How many bytes of symbols are kept. Past it, names come from the symbol table, or are addresses.
             max_symbol_bytes => max_symbol_bytes: Memory { default: 64 * MIB, min: MIB, max: 64 * GIB }, restart;
+            /// How long symbols may be read for one trace. Past it, names come from the symbol table, or are addresses.
+            // A minute is what the line before the thread that reads them may take.
+            max_symbol_time_ms => max_symbol_time: Millis { default: 2_000, min: 1, max: 60 * 1_000 }, live;
             /// The debug information of a stripped executable.
             debug_file => debug_file: OptionalPath {}, restart;
 

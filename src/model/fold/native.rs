@@ -87,6 +87,9 @@ pub(crate) struct NativeLog {
     wake: Option<Wake>,
     task: Option<FrameId>,
     is_frozen: bool,
+    /// Room for the stack and for the set at hand, used again and again.
+    stack: Vec<StackWord>,
+    set: Vec<StackId>,
 }
 
 /// What is known of the poll that runs.
@@ -144,15 +147,14 @@ impl NativeLog {
 
     /// A leaf is about to wait: its stack, innermost frame first, inside the open frames by hand of `nodes`.
     pub(super) fn site(&mut self, number: u32, is_branch: bool, stack: &[StackWord], nodes: &[(NodeId, FrameId)]) {
-        let merged = self.merged(stack, nodes);
-        let Some(stack) = self.stacks.stack(&merged, self.is_full()) else { return };
+        let mut merged = std::mem::take(&mut self.stack);
+        let by_hand = nodes.iter().map(|(node, frame)| StackWord::by_hand(*frame, self.place(*node)));
+        merge(stack.iter().rev().copied(), by_hand, &mut merged);
+        let known = self.stacks.stack(&merged, self.is_full());
+        self.stack = merged;
+        let Some(stack) = known else { return };
         let sites = if is_branch { &mut self.branches } else { &mut self.poll.made };
         sites.push(Site { number, stack });
-    }
-
-    fn merged(&self, stack: &[StackWord], nodes: &[(NodeId, FrameId)]) -> Vec<StackWord> {
-        let by_hand = nodes.iter().map(|(node, frame)| StackWord::by_hand(*frame, self.place(*node)));
-        merge(stack.iter().rev().copied(), by_hand)
     }
 
     /// The last waker of a site is gone.
@@ -175,9 +177,10 @@ impl NativeLog {
     pub(super) fn woke(&mut self, site: u32, stack: &[StackWord]) {
         let fired = self.pending.iter().chain(&self.branches).find(|pending| pending.number == site);
         let fired = fired.map(|site| site.stack);
-        let outwards: Vec<StackWord> = stack.iter().rev().copied().collect();
+        self.stack.clear();
+        self.stack.extend(stack.iter().rev());
         let is_full = self.is_full();
-        let waker = (!outwards.is_empty()).then(|| self.stacks.stack(&outwards, is_full)).flatten();
+        let waker = (!stack.is_empty()).then(|| self.stacks.stack(&self.stack, is_full)).flatten();
         self.wake = Some(Wake { fired, waker, task: self.task.take() });
     }
 
@@ -200,11 +203,13 @@ impl NativeLog {
     /// The poll that runs is over; what it left pending is where the task waits.
     pub(super) fn end_poll(&mut self) {
         if !self.poll.made.is_empty() {
-            self.pending = std::mem::take(&mut self.poll.made);
+            std::mem::swap(&mut self.pending, &mut self.poll.made);
+            self.poll.made.clear();
         }
-        let stacks: Vec<StackId> = self.pending.iter().chain(&self.branches).map(|site| site.stack).collect();
+        self.set.clear();
+        self.set.extend(self.pending.iter().chain(&self.branches).map(|site| site.stack));
         let is_full = self.is_full();
-        self.pending_set = (!stacks.is_empty()).then(|| self.stacks.set(&stacks, is_full)).flatten();
+        self.pending_set = (!self.set.is_empty()).then(|| self.stacks.set(&self.set, is_full)).flatten();
         self.log_parts(self.pending_set);
     }
 
@@ -219,7 +224,7 @@ impl NativeLog {
             // No stack says more than the frames by hand.
             return self.poll.parts.clear();
         }
-        for Part { node, from, to } in std::mem::take(&mut self.poll.parts) {
+        for Part { node, from, to } in self.poll.parts.drain(..) {
             let key = RunKey { node, resumed, suspended };
             if has_samples && self.sampled.len() < MAX_SAMPLED && !self.is_frozen {
                 self.sampled.push(SampledPart { key, from, to });
@@ -333,13 +338,14 @@ fn add<K: std::hash::Hash + Eq>(times: &mut IdMap<K, Nanos>, key: K, time: Nanos
 }
 
 /// Frames by hand between native ones, both from the root on: inside of the function that opened them and outside of
-/// what that has called.
+/// what that has called. `merged` is overwritten.
 pub(crate) fn merge(
     native: impl Iterator<Item = StackWord>,
     by_hand: impl Iterator<Item = StackWord>,
-) -> Vec<StackWord> {
+    merged: &mut Vec<StackWord>,
+) {
     let mut by_hand = by_hand.peekable();
-    let mut merged = Vec::new();
+    merged.clear();
     for frame in native {
         while let Some(before) = by_hand.next_if(|hand| hand.place() < frame.place()) {
             merged.push(before);
@@ -347,5 +353,4 @@ pub(crate) fn merge(
         merged.push(frame);
     }
     merged.extend(by_hand);
-    merged
 }

@@ -1,16 +1,16 @@
 //! Stacks as a reader sees them: named, folded, with frames by hand in their places.
 
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Naming;
 use crate::model::fold::native::{NativeLog, RunKey, merge};
 use crate::model::frame::{FrameId, NamedFrame, Source};
+use crate::model::frame_hash::IdMap;
 use crate::model::native::StackKind;
 use crate::model::stack::{Framed, Place, StackWord};
 use crate::model::stack_table::{SetId, StackId};
-use crate::symbols::answer::answered_by;
+use crate::symbols::chain::Chain;
 use crate::symbols::fold::{Step, keep};
 use crate::symbols::symbol::{Class, Role, Symbol};
 
@@ -38,17 +38,19 @@ type Path = Rc<[Element]>;
 pub(super) struct Paths<'a, 'n> {
     log: &'a NativeLog,
     naming: Naming<'n>,
-    sites: HashMap<StackId, Path>,
-    live: HashMap<SetId, Rc<[StackId]>>,
-    sets: HashMap<SetId, Path>,
-    answers: HashMap<StackId, Option<FrameId>>,
-    samples: HashMap<Vec<StackWord>, Path>,
+    sites: IdMap<StackId, Path>,
+    live: IdMap<SetId, Rc<[StackId]>>,
+    sets: IdMap<SetId, Path>,
+    answers: IdMap<StackId, Option<FrameId>>,
+    samples: IdMap<Vec<StackWord>, Path>,
+    /// By where the name is in memory; and the name, which thereby stays there.
+    frames: IdMap<usize, (FrameId, Arc<str>)>,
 }
 
 /// A frame on its way: by hand, or a function at an address.
-enum Found {
+enum Found<'c> {
     ByHand(FrameId, Place),
-    Function(Symbol, Place),
+    Function(&'c Symbol, Place),
 }
 
 impl<'a, 'n> Paths<'a, 'n> {
@@ -56,11 +58,12 @@ impl<'a, 'n> Paths<'a, 'n> {
         Self {
             log,
             naming,
-            sites: HashMap::new(),
-            live: HashMap::new(),
-            sets: HashMap::new(),
-            answers: HashMap::new(),
-            samples: HashMap::new(),
+            sites: IdMap::default(),
+            live: IdMap::default(),
+            sets: IdMap::default(),
+            answers: IdMap::default(),
+            samples: IdMap::default(),
+            frames: IdMap::default(),
         }
     }
 
@@ -92,10 +95,13 @@ impl<'a, 'n> Paths<'a, 'n> {
             return live.clone();
         }
         let sites = self.log.stacks.stacks_of(set);
-        let chains: Vec<Vec<Symbol>> = sites.iter().map(|site| self.functions(self.log.stacks.frames(*site))).collect();
+        if sites.len() < 2 {
+            return sites.into();
+        }
+        let chains: Vec<Rc<Chain>> = sites.iter().map(|site| self.chain(*site)).collect();
         let is_left = |at: usize| {
             let (one, later) = (chains.get(at), chains.get(at + 1..).unwrap_or_default());
-            one.is_some_and(|one| later.iter().any(|later| has_gone_on(one, later)))
+            one.is_some_and(|one| later.iter().any(|later| has_gone_on(one.symbols(), later.symbols())))
         };
         let live = (0..).zip(sites).filter(|(at, _)| !is_left(*at)).map(|(_, site)| *site).collect::<Rc<[_]>>();
         self.live.insert(set, live.clone());
@@ -118,7 +124,8 @@ impl<'a, 'n> Paths<'a, 'n> {
 
     /// Of a CPU sample inside the frames `by_hand`.
     pub(super) fn of_sample(&mut self, frames: &[StackWord], by_hand: &[StackWord]) -> Vec<FrameId> {
-        let merged = merge(frames.iter().rev().copied(), by_hand.iter().copied());
+        let mut merged = Vec::with_capacity(frames.len() + by_hand.len());
+        merge(frames.iter().rev().copied(), by_hand.iter().copied(), &mut merged);
         let path = match self.samples.get(&merged) {
             Some(path) => path.clone(),
             None => {
@@ -134,57 +141,35 @@ impl<'a, 'n> Paths<'a, 'n> {
     pub(super) fn answer(&mut self, task: Option<FrameId>, waker: Option<StackId>) -> Option<FrameId> {
         if let Some(task) = task {
             let name = (self.naming.by_hand)(task).name;
-            return Some(self.call_frame(&name));
+            return Some((self.naming.frame)(format!("CALL {name}").into()));
         }
         let waker = waker?;
         if let Some(known) = self.answers.get(&waker) {
             return *known;
         }
-        let symbols = self.functions(self.log.stacks.frames(waker));
-        let answer = answered_by(&symbols).map(|name| self.call_frame(&name));
+        let chain = self.chain(waker);
+        let answer = chain.call().map(|call| (self.naming.frame)(call.clone().into()));
         self.answers.insert(waker, answer);
         answer
     }
 
-    fn call_frame(&mut self, name: &str) -> FrameId {
-        (self.naming.frame)(format!("CALL {name}").into())
-    }
-
-    fn functions(&mut self, frames: &[StackWord]) -> Vec<Symbol> {
-        let mut functions = Vec::new();
-        for word in frames {
-            if let Framed::Native(address) = word.framed() {
-                functions.extend((self.naming.symbols)(address).iter().cloned());
-            }
-        }
-        functions
+    /// Of an await site or a wake.
+    fn chain(&mut self, stack: StackId) -> Rc<Chain> {
+        (self.naming.chain)(self.log.stacks.frames(stack), StackKind::Await)
     }
 
     fn path(&mut self, frames: &[StackWord], kind: StackKind) -> Path {
-        let mut found = self.found(frames);
+        let chain = (self.naming.chain)(frames, kind);
+        let mut found = found(frames, &chain);
         self.move_spans(&mut found);
         let steps: Vec<Step<'_>> = found.iter().map(Found::step).collect();
         let kept = keep(&steps, kind, self.naming.is_raw);
         found.iter().zip(kept).filter(|(_, kept)| *kept).map(|(found, _)| self.element(found)).collect()
     }
 
-    fn found(&mut self, frames: &[StackWord]) -> Vec<Found> {
-        let mut found = Vec::new();
-        for word in frames {
-            match word.framed() {
-                Framed::ByHand(frame) => found.push(Found::ByHand(frame, word.place())),
-                Framed::Native(address) => {
-                    let symbols = (self.naming.symbols)(address);
-                    found.extend(symbols.iter().map(|symbol| Found::Function(symbol.clone(), word.place())));
-                }
-            }
-        }
-        found
-    }
-
     /// A span is entered deep inside of a subscriber, so its place says little: it stands before the function that it is
     /// named after, where there is one further out.
-    fn move_spans(&self, found: &mut Vec<Found>) {
+    fn move_spans(&self, found: &mut Vec<Found<'_>>) {
         let mut from = 0;
         for at in 0..found.len() {
             let Some(Found::ByHand(frame, _)) = found.get(at) else { continue };
@@ -198,18 +183,41 @@ impl<'a, 'n> Paths<'a, 'n> {
         }
     }
 
-    fn element(&mut self, found: &Found) -> Element {
+    fn element(&mut self, found: &Found<'_>) -> Element {
         match found {
             Found::ByHand(frame, place) => Element { frame: *frame, place: *place, kind: Kind::ByHand },
             Found::Function(symbol, place) => {
                 let kind = if symbol.class == Class::Own { Kind::Own } else { Kind::Library };
-                Element { frame: (self.naming.frame)(named(symbol)), place: *place, kind }
+                Element { frame: self.frame(symbol), place: *place, kind }
             }
         }
     }
+
+    fn frame(&mut self, symbol: &Symbol) -> FrameId {
+        let naming = &mut self.naming;
+        let known = self.frames.entry(Arc::as_ptr(&symbol.name).addr());
+        known.or_insert_with(|| ((naming.frame)(named(symbol)), symbol.name.clone())).0
+    }
 }
 
-impl Found {
+/// `frames` with the functions that `chain` has for them.
+fn found<'c>(frames: &[StackWord], chain: &'c Chain) -> Vec<Found<'c>> {
+    let mut found = Vec::with_capacity(frames.len() + chain.symbols().len());
+    let mut functions = chain.functions().peekable();
+    for (number, word) in (0..).zip(frames) {
+        match word.framed() {
+            Framed::ByHand(frame) => found.push(Found::ByHand(frame, word.place())),
+            Framed::Native(_) => {
+                while let Some((_, symbol)) = functions.next_if(|(of, _)| *of == number) {
+                    found.push(Found::Function(symbol, word.place()));
+                }
+            }
+        }
+    }
+    found
+}
+
+impl Found<'_> {
     fn step(&self) -> Step<'_> {
         match self {
             Self::ByHand(..) => Step::Explicit,
@@ -247,6 +255,9 @@ fn has_gone_on(one: &[Symbol], later: &[Symbol]) -> bool {
 
 fn common_prefix(paths: &[Path]) -> Path {
     let Some((first, others)) = paths.split_first() else { return Rc::default() };
+    if others.is_empty() {
+        return first.clone();
+    }
     let length = others.iter().fold(first.len(), |length, other| {
         first.iter().zip(other.iter()).take(length).take_while(|(one, other)| one.frame == other.frame).count()
     });

@@ -1,11 +1,12 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::*;
 use crate::model::fold::{Finished, Fold, FoldLimits};
 use crate::model::profile::Profile;
-use crate::model::stack::Place;
+use crate::model::stack::{Framed, Place};
 use crate::model::trace_event::{Captured, EndReason, TraceEvent};
-use crate::symbols::symbol::{Class, Role};
+use crate::symbols::symbol::{Class, Role, Symbol};
 
 /// Addresses are numbers, and these are their functions; below 100 own ones.
 fn symbol(address: u64) -> Symbol {
@@ -117,7 +118,15 @@ impl Trace {
             frame
         };
         let naming = Naming {
-            symbols: &mut |address| [symbol(address)].into(),
+            chain: &mut |stack, _| {
+                let mut chain = Chain::default();
+                for (number, word) in (0..).zip(stack) {
+                    if let Framed::Native(address) = word.framed() {
+                        chain.push(number, &[symbol(address)]);
+                    }
+                }
+                chain.into()
+            },
             frame: &mut frame,
             by_hand: &by_hand,
             is_raw: false,

@@ -1,0 +1,44 @@
+//! The functions of a captured stack: the same ones for every trace that has it.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use super::answer::answered_by;
+use super::symbol::Symbol;
+
+/// From the root to the leaf. Frames by hand are not in it.
+#[derive(Debug, Default)]
+pub(crate) struct Chain {
+    symbols: Vec<Symbol>,
+    /// Of each symbol, which word of the stack it is from.
+    words: Vec<u32>,
+    call: OnceCell<Option<Arc<str>>>,
+}
+
+impl Chain {
+    /// The functions at the stack's word number `word` are the next.
+    pub(crate) fn push(&mut self, word: u32, symbols: &[Symbol]) {
+        self.symbols.extend_from_slice(symbols);
+        self.words.extend(symbols.iter().map(|_| word));
+    }
+
+    pub(crate) fn symbols(&self) -> &[Symbol] {
+        &self.symbols
+    }
+
+    /// Each with the number of the word that it is from.
+    pub(crate) fn functions(&self) -> impl Iterator<Item = (u32, &Symbol)> {
+        self.words.iter().copied().zip(&self.symbols)
+    }
+
+    /// `CALL <who>`, where this is the stack of a thread that woke a task, and tells who answered.
+    pub(crate) fn call(&self) -> Option<&Arc<str>> {
+        let call = || answered_by(&self.symbols).map(|name| format!("CALL {name}").into());
+        self.call.get_or_init(call).as_ref()
+    }
+
+    /// Without the texts.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.symbols.capacity() * size_of::<Symbol>() + self.words.capacity() * size_of::<u32>()
+    }
+}

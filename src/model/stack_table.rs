@@ -84,6 +84,11 @@ impl StackTable {
         self.stacks.by_number.is_empty()
     }
 
+    /// The frames of every stack, root to leaf, in the order of their numbers.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &[StackWord]> {
+        self.stacks.by_number.iter().map(|stack| &**stack)
+    }
+
     /// The frames of `id`, root to leaf.
     pub(crate) fn frames(&self, id: StackId) -> &[StackWord] {
         self.stacks.get(id.0)

@@ -6,16 +6,15 @@ mod paths;
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use self::paths::Paths;
 use super::chain::Chain;
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::fold::native::{NativeLog, RunKey, SampledPart, WaitKey};
 use crate::model::frame::{FrameId, NamedFrame};
-use crate::model::native::StackKind;
 use crate::model::stack::StackWord;
-use crate::model::stack_table::SetId;
+use crate::model::stack_table::{SetId, StackId};
 use crate::model::time::Nanos;
 
 /// A CPU sample of the trace.
@@ -27,10 +26,19 @@ pub(crate) struct TimedStack {
     pub(crate) frames: Box<[StackWord]>,
 }
 
+/// A stack that needs names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Stack<'a> {
+    /// Of an await site or a wake, in the log.
+    Wait(StackId),
+    /// Of a sample, from the root on.
+    Sample(&'a [StackWord]),
+}
+
 /// What assembling needs from outside.
 pub(crate) struct Naming<'a> {
-    /// The functions of a stack, both from the root on.
-    pub(crate) chain: &'a mut dyn FnMut(&[StackWord], StackKind) -> Rc<Chain>,
+    /// The functions of a stack.
+    pub(crate) chain: &'a mut dyn FnMut(Stack<'_>) -> Arc<Chain>,
     /// The frame of a name.
     pub(crate) frame: &'a mut dyn FnMut(NamedFrame) -> FrameId,
     /// What a frame by hand is called, and where it is from if it is a span.

@@ -1,13 +1,10 @@
 //! What was looked up before, within a bound.
 
 use std::collections::HashSet;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use super::chain::Chain;
 use super::symbol::Symbol;
 use crate::model::frame_hash::IdMap;
-use crate::model::stack::StackWord;
 
 /// A module by the number that the symboliser gave it, and the address in its file.
 pub(super) type Place = (u32, u64);
@@ -15,7 +12,7 @@ pub(super) type Place = (u32, u64);
 /// What an entry of a map costs beside its symbols: key, pointers, the map's own room.
 const ENTRY: usize = 64;
 
-/// Symbols by place, and chains by stack. Two generations: when the young one has had its half of the bytes, the old one is given up and
+/// Symbols by place. Two generations: when the young one has had its half of the bytes, the old one is given up and
 /// the young one takes its place. What is used again moves to the young one, so what is used often stays.
 #[derive(Debug)]
 pub(super) struct SymbolCache {
@@ -27,11 +24,8 @@ pub(super) struct SymbolCache {
 #[derive(Debug, Default)]
 struct Generation {
     symbols: IdMap<Place, Arc<[Symbol]>>,
-    chains: IdMap<Box<[StackWord]>, Rc<Chain>>,
     texts: HashSet<Arc<str>>,
     bytes: usize,
-    /// Of these, the chains'.
-    chain_bytes: usize,
 }
 
 impl SymbolCache {
@@ -49,34 +43,10 @@ impl SymbolCache {
     }
 
     pub(super) fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
-        self.make_room();
-        self.young.insert(place, symbols);
-    }
-
-    pub(super) fn chain(&mut self, stack: &[StackWord]) -> Option<Rc<Chain>> {
-        if let Some(found) = self.young.chains.get(stack) {
-            return Some(found.clone());
-        }
-        let found = self.old.chains.get(stack)?.clone();
-        self.insert_chain(stack, &found);
-        Some(found)
-    }
-
-    pub(super) fn insert_chain(&mut self, stack: &[StackWord], chain: &Rc<Chain>) {
-        self.make_room();
-        self.young.insert_chain(stack, chain);
-    }
-
-    /// The same addresses may be other functions now.
-    pub(super) fn forget_chains(&mut self) {
-        self.young.forget_chains();
-        self.old.forget_chains();
-    }
-
-    fn make_room(&mut self) {
         if self.young.bytes >= self.most_bytes / 2 {
             self.old = std::mem::take(&mut self.young);
         }
+        self.young.insert(place, symbols);
     }
 
     /// One copy of each text, however many symbols have it.
@@ -93,32 +63,14 @@ impl SymbolCache {
 
 impl Generation {
     fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
-        self.keep_texts(symbols);
-        if self.symbols.insert(place, symbols.clone()).is_none() {
-            self.bytes += ENTRY + size_of_val::<[Symbol]>(symbols);
-        }
-    }
-
-    fn insert_chain(&mut self, stack: &[StackWord], chain: &Rc<Chain>) {
-        self.keep_texts(chain.symbols());
-        if self.chains.insert(stack.into(), chain.clone()).is_none() {
-            let bytes = ENTRY + size_of_val(stack) + chain.bytes();
-            self.chain_bytes += bytes;
-            self.bytes += bytes;
-        }
-    }
-
-    fn forget_chains(&mut self) {
-        self.chains.clear();
-        self.bytes -= std::mem::take(&mut self.chain_bytes);
-    }
-
-    fn keep_texts(&mut self, symbols: &[Symbol]) {
-        for symbol in symbols {
+        for symbol in symbols.iter() {
             self.keep(symbol.name.clone());
             if let Some(file) = &symbol.file {
                 self.keep(file.clone());
             }
+        }
+        if self.symbols.insert(place, symbols.clone()).is_none() {
+            self.bytes += ENTRY + size_of_val::<[Symbol]>(symbols);
         }
     }
 
@@ -156,24 +108,6 @@ mod tests {
         assert!(cache.get((0, 1)).is_none());
         assert!(cache.get((0, 9_999)).is_some());
         assert!(cache.get((1, 9_999)).is_none());
-    }
-
-    #[test]
-    fn chains_count_against_the_same_bound_and_are_forgotten_at_once() {
-        const MOST: usize = 64 * 1024;
-        let mut cache = SymbolCache::new(MOST);
-        let mut chain = Chain::default();
-        chain.push(0, &symbols(&mut cache, "of all"));
-        let chain = Rc::new(chain);
-        for number in 1..10_000 {
-            cache.insert_chain(&[StackWord(number)], &chain);
-            assert!(cache.bytes() <= MOST + 1024, "{} bytes after {number}", cache.bytes());
-        }
-        assert!(cache.chain(&[StackWord(1)]).is_none());
-        assert!(cache.chain(&[StackWord(9_999)]).is_some_and(|found| Rc::ptr_eq(&found, &chain)));
-        cache.forget_chains();
-        assert!(cache.chain(&[StackWord(9_999)]).is_none());
-        assert!(cache.bytes() < 1024, "{} bytes", cache.bytes());
     }
 
     #[test]

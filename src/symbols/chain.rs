@@ -1,7 +1,6 @@
 //! The functions of a captured stack: the same ones for every trace that has it.
 
-use std::cell::OnceCell;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::answer::answered_by;
 use super::symbol::Symbol;
@@ -12,7 +11,7 @@ pub(crate) struct Chain {
     symbols: Vec<Symbol>,
     /// Of each symbol, which word of the stack it is from.
     words: Vec<u32>,
-    call: OnceCell<Option<Arc<str>>>,
+    call: OnceLock<Option<Arc<str>>>,
 }
 
 impl Chain {
@@ -37,8 +36,10 @@ impl Chain {
         self.call.get_or_init(call).as_ref()
     }
 
-    /// Without the texts.
+    /// With its texts, which it may share with others.
     pub(super) fn bytes(&self) -> usize {
-        size_of::<Self>() + self.symbols.capacity() * size_of::<Symbol>() + self.words.capacity() * size_of::<u32>()
+        let texts = |symbol: &Symbol| symbol.name.len() + symbol.file.as_ref().map_or(0, |file| file.len());
+        let lists = self.symbols.capacity() * size_of::<Symbol>() + self.words.capacity() * size_of::<u32>();
+        size_of::<Self>() + lists + self.symbols.iter().map(texts).sum::<usize>()
     }
 }

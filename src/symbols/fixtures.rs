@@ -23,7 +23,7 @@ fn later() -> Instant {
 }
 
 fn frames(built: &Built, debug_file: Option<PathBuf>) -> Arc<[Symbol]> {
-    Symbolizer::new(settings(debug_file)).frames(&built.map(), built.inlined, later())
+    Symbolizer::alone(settings(debug_file)).frames(&built.map(), built.inlined, later())
 }
 
 fn names(built: &Built, debug_file: Option<PathBuf>) -> Vec<String> {
@@ -152,7 +152,7 @@ fn a_program_that_was_replaced_says_so_and_gives_no_wrong_names() {
     std::fs::copy(&other.program, &built.program).unwrap();
     let diagnosis = Diagnosis::of(&map, built.inlined, built.library, &settings(None)).unwrap();
     assert!(diagnosis.to_string().contains("was replaced since it started: restart the service"), "{diagnosis}");
-    let frames = Symbolizer::new(settings(None)).frames(&map, built.inlined, later());
+    let frames = Symbolizer::alone(settings(None)).frames(&map, built.inlined, later());
     assert_eq!(frames[0].class, Class::Unknown);
 }
 
@@ -170,7 +170,7 @@ fn a_hundred_thousand_addresses_stay_within_the_bound() {
     // What the standard library has of its own goes too: reading it takes long in a build for tests.
     let built = build(&["-Cdebuginfo=0", "-Cstrip=debuginfo"]);
     let map = built.map();
-    let mut symbolizer = Symbolizer::new(SymbolSettings { max_bytes: MOST, debug_file: None });
+    let mut symbolizer = Symbolizer::alone(SymbolSettings { max_bytes: MOST, debug_file: None });
     let mut known = 0;
     for address in 0..100_000 {
         let frames = symbolizer.frames(&map, built.inlined + address, later());

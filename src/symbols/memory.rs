@@ -45,7 +45,7 @@ fn memory_of_a_program_that_is_looked_up_whole() {
     let range = BIAS..BIAS + 2 * length;
     let map = ModuleMap::new(vec![Arc::new(ModuleInfo { build_id: build_id(&path), path, bias: BIAS, range })]);
     let before = resident();
-    let mut symbolizer = Symbolizer::new(SymbolSettings { max_bytes: MOST, debug_file: None });
+    let mut symbolizer = Symbolizer::alone(SymbolSettings { max_bytes: MOST, debug_file: None });
     let (begun, mut done) = (Instant::now(), 0);
     for upto in [1, 100, 1_000, 5_000, functions.len()] {
         for address in functions.iter().take(upto).skip(done) {

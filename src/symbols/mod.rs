@@ -12,6 +12,7 @@ mod elf;
 mod fixtures;
 pub(crate) mod fold;
 mod identity;
+pub(crate) mod known;
 #[cfg(all(test, target_os = "linux"))]
 mod memory;
 mod module;

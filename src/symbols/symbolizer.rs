@@ -9,6 +9,7 @@ use std::time::Instant;
 use super::cache::SymbolCache;
 use super::chain::Chain;
 use super::dwarf::RawFrame;
+use super::known::KnownChains;
 use super::module::Module;
 use super::name;
 use super::pages::PageCache;
@@ -16,7 +17,8 @@ use super::symbol::{Class, Role, Symbol};
 use crate::model::native::{ModuleInfo, ModuleMap, StackKind};
 use crate::model::stack::{Framed, StackWord};
 
-/// What of the bound the names that were found may take, and the pages of files; the rest is for what is parsed.
+/// What of the bound the names that were found may take, one half by address and one by stack, and the pages of files; the
+/// rest is for what is parsed.
 pub(super) const CACHE_SHARE: usize = 8;
 const PAGE_SHARE: usize = 4;
 
@@ -33,11 +35,10 @@ pub(crate) struct SymbolSettings {
 pub(crate) struct Symbolizer {
     settings: SymbolSettings,
     cache: SymbolCache,
+    known: Arc<KnownChains>,
     pages: Rc<PageCache>,
     /// By their place: a module keeps its number for as long as this lives.
     modules: Vec<(Arc<ModuleInfo>, Option<Module>)>,
-    /// What the remembered chains were looked up in.
-    map_of_chains: ModuleMap,
     peak_bytes: usize,
 }
 
@@ -48,10 +49,17 @@ struct Found {
 }
 
 impl Symbolizer {
-    pub(crate) fn new(settings: SymbolSettings) -> Self {
-        let cache = SymbolCache::new(settings.max_bytes / CACHE_SHARE);
+    /// One that shares what it knows with nobody.
+    #[cfg(test)]
+    pub(super) fn alone(settings: SymbolSettings) -> Self {
+        let known = KnownChains::within(&settings);
+        Self::new(settings, known.into())
+    }
+
+    pub(crate) fn new(settings: SymbolSettings, known: Arc<KnownChains>) -> Self {
+        let cache = SymbolCache::new(settings.max_bytes / CACHE_SHARE / 2);
         let pages = PageCache::new(settings.max_bytes / PAGE_SHARE);
-        Self { settings, cache, pages, modules: Vec::new(), map_of_chains: ModuleMap::default(), peak_bytes: 0 }
+        Self { settings, cache, known, pages, modules: Vec::new(), peak_bytes: 0 }
     }
 
     #[cfg(test)]
@@ -67,13 +75,9 @@ impl Symbolizer {
         stack: &[StackWord],
         kind: StackKind,
         deadline: Instant,
-    ) -> Rc<Chain> {
-        if self.map_of_chains != *map {
-            self.cache.forget_chains();
-            self.map_of_chains = map.clone();
-        }
+    ) -> Arc<Chain> {
         let recurs = kind == StackKind::Await;
-        if let Some(known) = recurs.then(|| self.cache.chain(stack)).flatten() {
+        if let Some(known) = recurs.then(|| self.known.get(map, stack)).flatten() {
             return known;
         }
         let (mut chain, mut is_final) = (Chain::default(), true);
@@ -84,9 +88,9 @@ impl Symbolizer {
                 chain.push(number, &found.symbols);
             }
         }
-        let chain = Rc::new(chain);
+        let chain = Arc::new(chain);
         if recurs && is_final {
-            self.cache.insert_chain(stack, &chain);
+            self.known.insert(map, stack, &chain);
         }
         chain
     }
@@ -128,7 +132,7 @@ impl Symbolizer {
 
     /// What is held, by our own account.
     pub(crate) fn bytes(&self) -> usize {
-        self.cache.bytes() + self.pages.bytes() + self.parsed_bytes()
+        self.cache.bytes() + self.known.bytes() + self.pages.bytes() + self.parsed_bytes()
     }
 
     /// The most that was ever held, by the same account.
@@ -224,7 +228,7 @@ mod tests {
     }
 
     fn symbolizer(max_bytes: usize) -> Symbolizer {
-        Symbolizer::new(SymbolSettings { max_bytes, debug_file: None })
+        Symbolizer::alone(SymbolSettings { max_bytes, debug_file: None })
     }
 
     fn later() -> Instant {
@@ -257,14 +261,14 @@ mod tests {
         let late = look(&map, StackKind::Await, Instant::now());
         let sample = look(&map, StackKind::Cpu, later());
         let chain = look(&map, StackKind::Await, later());
-        assert!(!Rc::ptr_eq(&late, &chain) && !Rc::ptr_eq(&sample, &chain));
+        assert!(!Arc::ptr_eq(&late, &chain) && !Arc::ptr_eq(&sample, &chain));
         let functions: Vec<_> = chain.functions().map(|(word, symbol)| (word, symbol.name.to_string())).collect();
         assert!(matches!(&functions[..], [(1, name)] if name.ends_with("known_function")), "{functions:?}");
         assert_eq!(sample.symbols(), chain.symbols());
-        assert!(Rc::ptr_eq(&chain, &look(&program(|_| {}), StackKind::Await, later())), "an equal map");
+        assert!(Arc::ptr_eq(&chain, &look(&program(|_| {}), StackKind::Await, later())), "an equal map");
         let mut others: Vec<_> = map.modules().to_vec();
         others.push(Arc::new(ModuleInfo { path: "/other".into(), bias: 0, range: 16..32, build_id: None }));
-        assert!(!Rc::ptr_eq(&chain, &look(&ModuleMap::new(others), StackKind::Await, later())));
+        assert!(!Arc::ptr_eq(&chain, &look(&ModuleMap::new(others), StackKind::Await, later())));
     }
 
     #[test]

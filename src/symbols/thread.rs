@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::known::KnownChains;
 use super::symbolizer::{SymbolSettings, Symbolizer};
 
 /// Jobs that wait at most. They share one deadline for the line (see `naming`), so a long one is not a slow one.
@@ -47,6 +48,7 @@ struct Shared {
     line: Mutex<Line>,
     changed: Condvar,
     settings: SymbolSettings,
+    known: Arc<KnownChains>,
     idle: Idle,
     bytes: AtomicUsize,
     peak_bytes: AtomicUsize,
@@ -75,7 +77,9 @@ impl SymbolThread {
     }
 
     fn with_idle(settings: SymbolSettings, idle: Idle, on_start: Box<dyn FnOnce() + Send>) -> Self {
+        let known = Arc::new(KnownChains::within(&settings));
         Self(Arc::new(Shared {
+            known,
             line: Mutex::new(Line { jobs: VecDeque::new(), state: State::Asleep(on_start), is_waited_for: false }),
             changed: Condvar::new(),
             settings,
@@ -99,6 +103,11 @@ impl SymbolThread {
             self.0.changed.notify_one();
         }
         Ok(())
+    }
+
+    /// What needs no job.
+    pub(crate) fn known(&self) -> &KnownChains {
+        &self.0.known
     }
 
     /// What the symboliser held when it was last looked at: after each job, and when it gave something up.
@@ -147,7 +156,7 @@ impl Shared {
     }
 
     fn work(&self) {
-        let mut symbolizer = Symbolizer::new(self.settings.clone());
+        let mut symbolizer = self.symbolizer();
         let mut answers = Answers::default();
         loop {
             let waiting = self.line().jobs.pop_front();
@@ -158,23 +167,39 @@ impl Shared {
             match contained(|| job(&mut symbolizer)) {
                 Some(answer) => answers.add(answer),
                 // It may have been left in the middle of anything.
-                None => symbolizer = Symbolizer::new(self.settings.clone()),
+                None => symbolizer = self.symbolizer(),
             }
             self.look(&symbolizer);
         }
     }
 
+    fn symbolizer(&self) -> Symbolizer {
+        Symbolizer::new(self.settings.clone(), self.known.clone())
+    }
+
     /// The next job; `None` when there will be no more.
     fn next(&self, symbolizer: &mut Symbolizer) -> Option<SymbolJob> {
-        self.wait(Some(self.idle.release)).unwrap_or_else(|| {
-            symbolizer.release_idle();
+        if let Some(next) = self.wait(Some(self.idle.release)) {
+            return next;
+        }
+        symbolizer.release_idle();
+        self.look(symbolizer);
+        // From here on until nobody asks for what is known any more: traces may go on without a job for this thread.
+        self.known.take_is_used();
+        loop {
+            if let Some(next) = self.wait(Some(self.idle.forget)) {
+                return next;
+            }
+            *symbolizer = self.symbolizer();
+            let is_used = self.known.take_is_used();
+            if !is_used {
+                self.known.clear();
+            }
             self.look(symbolizer);
-            self.wait(Some(self.idle.forget)).unwrap_or_else(|| {
-                *symbolizer = Symbolizer::new(self.settings.clone());
-                self.look(symbolizer);
-                self.wait(None).flatten()
-            })
-        })
+            if !is_used {
+                return self.wait(None).flatten();
+            }
+        }
     }
 
     /// The first of the next jobs, or that there will be no more; `None` after `limit`.
@@ -241,7 +266,9 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::model::native::ModuleMap;
+    use crate::model::native::{ModuleMap, StackKind};
+    use crate::model::stack::{Place, StackWord};
+    use crate::model::stack_table::StackTable;
 
     /// Only reached when something is broken.
     const LIMIT: Duration = Duration::from_secs(60);
@@ -391,6 +418,30 @@ mod tests {
             wait_until(|| thread.peak_bytes() > 0 && thread.bytes() == 0);
             assert!(thread.peak_bytes() > 1_000);
         }
+    }
+
+    #[test]
+    fn what_traces_use_stays_known_while_the_thread_has_no_job_and_goes_when_they_do_not() {
+        let idle = Idle { release: Duration::from_millis(5), forget: Duration::from_secs(1) };
+        let thread = SymbolThread::with_idle(settings(), idle, Box::new(|| {}));
+        let mut table = StackTable::default();
+        let stack = [StackWord::native(marked_function as *const () as u64, Place(1))];
+        table.stack(&stack, false).unwrap();
+        let map = the_test_program();
+        let look = {
+            let map = map.clone();
+            ask(&thread, move |symbolizer| {
+                symbolizer.chain(&map, &stack, StackKind::Await, Instant::now() + LIMIT).symbols().len()
+            })
+        };
+        assert!(look.recv_timeout(LIMIT).unwrap() > 0);
+        // Until all else has been forgotten.
+        wait_until(|| {
+            assert!(thread.known().all(&map, &table).is_some());
+            thread.bytes() == thread.known().bytes()
+        });
+        wait_until(|| thread.bytes() == 0);
+        assert!(thread.known().all(&map, &table).is_none());
     }
 
     #[inline(never)]

@@ -1,4 +1,4 @@
-//! The part of finishing a trace that needs symbols: on their own thread, with their own deadline.
+//! Finishing a trace that has native frames: on the thread for symbols, with a deadline, where there is something to read.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,8 +13,11 @@ use crate::capture::frame::NAMES;
 use crate::capture::native::unwind;
 use crate::model::counters::Count;
 use crate::model::fold::native::NativeLog;
+use crate::model::native::{ModuleMap, StackKind};
 use crate::model::time::Nanos;
-use crate::symbols::assemble::{Naming, TimedStack, assemble};
+use crate::symbols::assemble::{Naming, Stack, TimedStack, assemble};
+use crate::symbols::chain::Chain;
+use crate::symbols::known::KnownChains;
 use crate::symbols::symbolizer::Symbolizer;
 use crate::symbols::thread::{Answer, SymbolThread};
 
@@ -24,9 +27,20 @@ const LINE_LIMIT: Duration = Duration::from_secs(60);
 /// Nodes that one entry of the log adds to the tree, at a guess: a path of the user's own functions.
 const NODES_AN_ENTRY: usize = 16;
 
-/// Builds the trace with native frames; without them, and counted, when the symbol thread has too much to do.
+/// Builds the trace with native frames: beside other traces where all of its stacks were named before, else on the symbol
+/// thread.
 pub(super) async fn build(parts: &Arc<Parts>, symbols: &SymbolThread, job: Box<FinalizeJob>) -> Option<Finished> {
     let is_raw = parts.limits().raw_stacks;
+    let Some(chains) = job.known_chains(symbols.known()) else { return read(parts, symbols, job, is_raw).await };
+    let work = move |mut job: Box<FinalizeJob>| {
+        job.name_known(&chains, is_raw);
+        job.build()
+    };
+    parts.finalizer.run(job, work).await
+}
+
+/// On the symbol thread; without native frames, and counted, when that has too much to do.
+async fn read(parts: &Arc<Parts>, symbols: &SymbolThread, job: Box<FinalizeJob>, is_raw: bool) -> Option<Finished> {
     let waiting = Waiting::new(job);
     let (done, result) = oneshot::channel();
     let slot = waiting.slot();
@@ -48,16 +62,42 @@ pub(super) async fn build(parts: &Arc<Parts>, symbols: &SymbolThread, job: Box<F
     result.await.ok()
 }
 
+fn modules() -> ModuleMap {
+    unwind::modules().map(|modules| modules.map.clone()).unwrap_or_default()
+}
+
 impl FinalizeJob {
-    /// Moves times from frames by hand to the functions inside them.
+    /// The chains of all its stacks; `None` where there is something to read.
+    fn known_chains(&self, known: &KnownChains) -> Option<Vec<Arc<Chain>>> {
+        let log = self.native.as_ref().filter(|log| log.sampled.is_empty())?;
+        known.all(&modules(), &log.stacks)
+    }
+
+    fn name_known(&mut self, chains: &[Arc<Chain>], is_raw: bool) {
+        let known = |stack: Stack<'_>| match stack {
+            Stack::Wait(stack) => usize::try_from(stack.0).ok().and_then(|number| chains.get(number)).cloned(),
+            Stack::Sample(_) => None,
+        };
+        self.move_times(|_, stack| known(stack).unwrap_or_default(), is_raw);
+    }
+
     fn name(&mut self, symbolizer: &mut Symbolizer, is_raw: bool, deadline: Instant) {
+        let map = modules();
+        let chain = |log: &NativeLog, stack: Stack<'_>| match stack {
+            Stack::Wait(stack) => symbolizer.chain(&map, log.stacks.frames(stack), StackKind::Await, deadline),
+            Stack::Sample(frames) => symbolizer.chain(&map, frames, StackKind::Cpu, deadline),
+        };
+        self.move_times(chain, is_raw);
+    }
+
+    /// Moves times from frames by hand to the functions inside them.
+    fn move_times(&mut self, mut chain: impl FnMut(&NativeLog, Stack<'_>) -> Arc<Chain>, is_raw: bool) {
         let Some(log) = self.native.take() else { return };
         self.make_room(&log);
         let samples = self.samples(&log);
-        let map = unwind::modules().map(|modules| modules.map.clone()).unwrap_or_default();
         let names = &mut self.names;
         let naming = Naming {
-            chain: &mut |stack, kind| symbolizer.chain(&map, stack, kind, deadline),
+            chain: &mut |stack| chain(&log, stack),
             frame: &mut |named| names.frame(named),
             by_hand: &|frame| NAMES.frame(frame),
             is_raw,

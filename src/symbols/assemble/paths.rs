@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::Naming;
+use super::{Naming, Stack};
 use crate::model::fold::native::{NativeLog, RunKey, merge};
 use crate::model::frame::{FrameId, NamedFrame, Source};
 use crate::model::frame_hash::IdMap;
@@ -72,7 +72,8 @@ impl<'a, 'n> Paths<'a, 'n> {
         if let Some(path) = self.sites.get(&site) {
             return path.clone();
         }
-        let path = self.path(self.log.stacks.frames(site), StackKind::Await);
+        let chain = (self.naming.chain)(Stack::Wait(site));
+        let path = self.path(self.log.stacks.frames(site), &chain, StackKind::Await);
         self.sites.insert(site, path.clone());
         path
     }
@@ -98,7 +99,7 @@ impl<'a, 'n> Paths<'a, 'n> {
         if sites.len() < 2 {
             return sites.into();
         }
-        let chains: Vec<Rc<Chain>> = sites.iter().map(|site| self.chain(*site)).collect();
+        let chains: Vec<Arc<Chain>> = sites.iter().map(|site| (self.naming.chain)(Stack::Wait(*site))).collect();
         let is_left = |at: usize| {
             let (one, later) = (chains.get(at), chains.get(at + 1..).unwrap_or_default());
             one.is_some_and(|one| later.iter().any(|later| has_gone_on(one.symbols(), later.symbols())))
@@ -129,7 +130,8 @@ impl<'a, 'n> Paths<'a, 'n> {
         let path = match self.samples.get(&merged) {
             Some(path) => path.clone(),
             None => {
-                let path = self.path(&merged, StackKind::Cpu);
+                let chain = (self.naming.chain)(Stack::Sample(&merged));
+                let path = self.path(&merged, &chain, StackKind::Cpu);
                 self.samples.insert(merged, path.clone());
                 path
             }
@@ -147,20 +149,14 @@ impl<'a, 'n> Paths<'a, 'n> {
         if let Some(known) = self.answers.get(&waker) {
             return *known;
         }
-        let chain = self.chain(waker);
+        let chain = (self.naming.chain)(Stack::Wait(waker));
         let answer = chain.call().map(|call| (self.naming.frame)(call.clone().into()));
         self.answers.insert(waker, answer);
         answer
     }
 
-    /// Of an await site or a wake.
-    fn chain(&mut self, stack: StackId) -> Rc<Chain> {
-        (self.naming.chain)(self.log.stacks.frames(stack), StackKind::Await)
-    }
-
-    fn path(&mut self, frames: &[StackWord], kind: StackKind) -> Path {
-        let chain = (self.naming.chain)(frames, kind);
-        let mut found = found(frames, &chain);
+    fn path(&mut self, frames: &[StackWord], chain: &Chain, kind: StackKind) -> Path {
+        let mut found = found(frames, chain);
         self.move_spans(&mut found);
         let steps: Vec<Step<'_>> = found.iter().map(Found::step).collect();
         let kept = keep(&steps, kind, self.naming.is_raw);

@@ -55,6 +55,16 @@ fn stack(addresses: &[u64]) -> Vec<StackWord> {
     frames
 }
 
+fn chain(stack: &[StackWord]) -> Arc<Chain> {
+    let mut chain = Chain::default();
+    for (number, word) in (0..).zip(stack) {
+        if let Framed::Native(address) = word.framed() {
+            chain.push(number, &[symbol(address)]);
+        }
+    }
+    chain.into()
+}
+
 struct Trace {
     fold: Fold,
     samples: Vec<TimedStack>,
@@ -117,21 +127,17 @@ impl Trace {
             names.insert(frame, named.name);
             frame
         };
+        let log = native.unwrap();
         let naming = Naming {
-            chain: &mut |stack, _| {
-                let mut chain = Chain::default();
-                for (number, word) in (0..).zip(stack) {
-                    if let Framed::Native(address) = word.framed() {
-                        chain.push(number, &[symbol(address)]);
-                    }
-                }
-                chain.into()
+            chain: &mut |stack| match stack {
+                Stack::Wait(stack) => chain(log.stacks.frames(stack)),
+                Stack::Sample(frames) => chain(frames),
             },
             frame: &mut frame,
             by_hand: &by_hand,
             is_raw: false,
         };
-        assemble(&mut tree, &native.unwrap(), samples, naming);
+        assemble(&mut tree, &log, samples, naming);
         let profile = tree.into_profile("root", |frame| match frame {
             FrameId(2_000) => "CALL db".into(),
             other => names.get(&other).map_or_else(|| by_hand(other), |name| name.clone().into()),

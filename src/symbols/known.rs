@@ -1,0 +1,168 @@
+//! The stacks of waits that were named before: shared by the thread that names them and by those who finish traces, so a
+//! trace whose stacks are all known waits for no symbols.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::chain::Chain;
+use super::symbolizer::{CACHE_SHARE, SymbolSettings};
+use crate::model::frame_hash::IdMap;
+use crate::model::native::ModuleMap;
+use crate::model::stack::StackWord;
+use crate::model::stack_table::StackTable;
+use crate::safety::lock::lock;
+
+/// What an entry of the map costs beside its stack and its chain: pointers, the map's own room.
+const ENTRY: usize = 64;
+
+/// See the module. Two generations: when the young one has had its half of the bytes, the old one is given up and the
+/// young one takes its place. What is used again moves to the young one, so what is used often stays.
+#[derive(Debug)]
+pub(crate) struct KnownChains {
+    generations: Mutex<Generations>,
+    most_bytes: usize,
+    /// Since [`KnownChains::take_is_used`] was last asked.
+    is_used: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    /// In other modules the same addresses are other functions.
+    map: ModuleMap,
+    young: Generation,
+    old: Generation,
+}
+
+#[derive(Debug, Default)]
+struct Generation {
+    chains: IdMap<Box<[StackWord]>, Arc<Chain>>,
+    bytes: usize,
+}
+
+impl KnownChains {
+    /// With the share that they have of a symboliser's bytes.
+    pub(super) fn within(settings: &SymbolSettings) -> Self {
+        Self::new(settings.max_bytes / CACHE_SHARE / 2)
+    }
+
+    fn new(most_bytes: usize) -> Self {
+        Self { generations: Mutex::default(), most_bytes, is_used: AtomicBool::new(false) }
+    }
+
+    /// The chains of all stacks of `table`, in their order; `None` unless each is known.
+    pub(crate) fn all(&self, map: &ModuleMap, table: &StackTable) -> Option<Vec<Arc<Chain>>> {
+        self.is_used.store(true, Ordering::Relaxed);
+        let mut generations = lock(&self.generations);
+        table.all().map(|stack| generations.get(map, stack, self.most_bytes)).collect()
+    }
+
+    pub(super) fn get(&self, map: &ModuleMap, stack: &[StackWord]) -> Option<Arc<Chain>> {
+        lock(&self.generations).get(map, stack, self.most_bytes)
+    }
+
+    /// Forgets what was known of other modules.
+    pub(super) fn insert(&self, map: &ModuleMap, stack: &[StackWord], chain: &Arc<Chain>) {
+        let mut generations = lock(&self.generations);
+        if generations.map != *map {
+            *generations = Generations { map: map.clone(), ..Default::default() };
+        }
+        generations.insert(stack, chain, self.most_bytes);
+    }
+
+    pub(super) fn clear(&self) {
+        let cleared = std::mem::take(&mut *lock(&self.generations));
+        // Freed with the lock open.
+        drop(cleared);
+    }
+
+    /// Whether anybody has asked since the last time.
+    pub(super) fn take_is_used(&self) -> bool {
+        self.is_used.swap(false, Ordering::Relaxed)
+    }
+
+    /// What they occupy.
+    pub(super) fn bytes(&self) -> usize {
+        let generations = lock(&self.generations);
+        generations.young.bytes + generations.old.bytes
+    }
+}
+
+impl Generations {
+    fn get(&mut self, map: &ModuleMap, stack: &[StackWord], most_bytes: usize) -> Option<Arc<Chain>> {
+        if self.map != *map {
+            return None;
+        }
+        if let Some(found) = self.young.chains.get(stack) {
+            return Some(found.clone());
+        }
+        let found = self.old.chains.get(stack)?.clone();
+        self.insert(stack, &found, most_bytes);
+        Some(found)
+    }
+
+    fn insert(&mut self, stack: &[StackWord], chain: &Arc<Chain>, most_bytes: usize) {
+        if self.young.bytes >= most_bytes / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        if self.young.chains.insert(stack.into(), chain.clone()).is_none() {
+            self.young.bytes += ENTRY + size_of_val(stack) + chain.bytes();
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::symbol::{Class, Role, Symbol};
+    use super::*;
+    use crate::model::native::ModuleInfo;
+
+    fn chain() -> Arc<Chain> {
+        let name = "app::load".into();
+        let symbol = Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain };
+        let mut chain = Chain::default();
+        chain.push(0, &[symbol]);
+        chain.into()
+    }
+
+    #[test]
+    fn the_bytes_stay_within_the_bound_and_what_is_used_stays() {
+        const MOST: usize = 64 * 1024;
+        let (known, map, chain) = (KnownChains::new(MOST), ModuleMap::default(), chain());
+        known.insert(&map, &[StackWord(0)], &chain);
+        for number in 1..10_000 {
+            known.insert(&map, &[StackWord(number)], &chain);
+            assert!(known.get(&map, &[StackWord(0)]).is_some(), "lost after {number}");
+            assert!(known.bytes() <= MOST + 1024, "{} bytes after {number}", known.bytes());
+        }
+        assert!(known.get(&map, &[StackWord(1)]).is_none());
+        assert!(known.get(&map, &[StackWord(9_999)]).is_some_and(|found| Arc::ptr_eq(&found, &chain)));
+        known.clear();
+        assert_eq!((known.get(&map, &[StackWord(9_999)]).is_none(), known.bytes()), (true, 0));
+    }
+
+    #[test]
+    fn a_trace_has_all_of_its_chains_or_none() {
+        let (known, map) = (KnownChains::new(1 << 20), ModuleMap::default());
+        let mut table = StackTable::default();
+        assert!(known.all(&map, &table).unwrap().is_empty());
+        for stack in [[StackWord(1)], [StackWord(2)]] {
+            table.stack(&stack, false).unwrap();
+            assert!(known.all(&map, &table).is_none(), "before it is known");
+            known.insert(&map, &stack, &chain());
+        }
+        assert_eq!(known.all(&map, &table).unwrap().len(), 2);
+        assert!(known.take_is_used() && !known.take_is_used());
+    }
+
+    #[test]
+    fn other_modules_make_all_of_it_unknown() {
+        let (known, map) = (KnownChains::new(1 << 20), ModuleMap::default());
+        let module = ModuleInfo { path: "/lib.so".into(), bias: 0, range: 16..32, build_id: None };
+        let other = ModuleMap::new(vec![Arc::new(module)]);
+        known.insert(&map, &[StackWord(1)], &chain());
+        assert!(known.get(&other, &[StackWord(1)]).is_none());
+        known.insert(&other, &[StackWord(2)], &chain());
+        assert!(known.get(&map, &[StackWord(1)]).is_none() && known.get(&other, &[StackWord(1)]).is_none());
+    }
+}

@@ -28,7 +28,8 @@ pub(crate) fn code_of(function: *const ()) -> Range<u64> {
     let bytes = std::fs::read("/proc/self/exe").unwrap();
     let file = object::File::parse(&*bytes).unwrap();
     let bias = address_of_the_binary() - file.segments().map(|segment| segment.address()).min().unwrap();
-    let symbol = file.symbols().find(|symbol| symbol.address() + bias == address && symbol.size() > 0).unwrap();
+    let symbol =
+        file.symbols().find(|symbol| symbol.address().wrapping_add(bias) == address && symbol.size() > 0).unwrap();
     address..address + symbol.size()
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use flame_on::testing::TestAgent;
 use flame_on::{NativeCapture, Scope, Trace};
 
-const SHORT: Duration = Duration::from_millis(20);
+const SHORT: Duration = Duration::from_millis(100);
 
 /// One for all tests, one at a time: it reads this program's symbols once.
 static AGENT: LazyLock<Mutex<TestAgent>> =

@@ -1,6 +1,7 @@
 //! One poll of traced work with native capture: the waker that it gets, and where its stack begins.
 
-use std::task::Context;
+use std::sync::Arc;
+use std::task::{Context, Waker};
 
 use super::registers::Registers;
 use super::sampler::Entered;
@@ -76,6 +77,13 @@ impl Observer for Host {
             (recorder.generation.get() == wakes.label).then(|| recorder.capture_site(registers, kind))
         });
         site.flatten().unwrap_or(SiteId::NONE)
+    }
+
+    fn past_bound(wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker> {
+        let waker = current::with_current(|recorder| {
+            (recorder.generation.get() == wakes.label).then(|| recorder.waker_past_bound(wakes, parent))
+        });
+        waker.flatten().flatten()
     }
 
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers) {

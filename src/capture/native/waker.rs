@@ -30,6 +30,9 @@ const POOLED_NODES: usize = 1_024;
 pub(crate) trait Observer {
     /// A waker is cloned inside the poll of `wakes`, or elsewhere; the await site, or [`SiteId::NONE`].
     fn await_site(wakes: &Wakes, registers: Registers, kind: SiteKind) -> SiteId;
+    /// The waker for a leaf whose await site was refused; `None`: one of its own. A [`stable`] one, which the polls that
+    /// follow are given as well, so that the leaf need not register again in them.
+    fn past_bound(wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker>;
     /// A waker of `wakes`, made at `site`, is woken.
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers);
     /// Whether the poll of `wakes` runs on this thread.
@@ -112,7 +115,7 @@ unsafe fn root_clone<O: Observer>(data: *const ()) -> RawWaker {
     let registers = Registers::here();
     // SAFETY: the caller's promise, kept by `RootWaker::with`.
     let root = unsafe { &*data.cast::<RootWaker<'_>>() };
-    new_node::<O>(root.wakes.clone(), root.parent.clone(), root.kind, registers)
+    new_node::<O>(root.wakes, root.parent, root.kind, registers)
 }
 
 /// # Safety
@@ -129,10 +132,18 @@ unsafe fn root_wake_by_ref<O: Observer>(data: *const ()) {
 /// The root owns nothing.
 unsafe fn root_drop(_data: *const ()) {}
 
-fn new_node<O: Observer>(wakes: Arc<Wakes>, parent: Waker, kind: SiteKind, registers: Registers) -> RawWaker {
-    let site = O::await_site(&wakes, registers, kind);
+fn new_node<O: Observer>(wakes: &Arc<Wakes>, parent: &Waker, kind: SiteKind, registers: Registers) -> RawWaker {
+    let site = O::await_site(wakes, registers, kind);
+    if site == SiteId::NONE
+        && kind == SiteKind::Leaf
+        && let Some(waker) = O::past_bound(wakes, parent)
+    {
+        // The reference that it owns goes to the clone.
+        let waker = ManuallyDrop::new(waker);
+        return RawWaker::new(waker.data(), waker.vtable());
+    }
     wakes.hold(site);
-    node::<O>(site, Content { wakes, parent, kind, is_stable: false })
+    node::<O>(site, Content { wakes: wakes.clone(), parent: parent.clone(), kind, is_stable: false })
 }
 
 /// A waker that owns its node by one reference; the table's functions count the others. All that is behind it is `Send`
@@ -168,7 +179,7 @@ unsafe fn node_clone<O: Observer>(data: *const ()) -> RawWaker {
         && !content.is_stable
         && O::is_polling(&content.wakes)
     {
-        return new_node::<O>(content.wakes.clone(), content.parent.clone(), content.kind, registers);
+        return new_node::<O>(&content.wakes, &content.parent, content.kind, registers);
     }
     // Relaxed: the new reference is made from an existing one, which keeps the node alive. It cannot overflow: each
     // reference takes two words of memory somewhere, unless it is leaked, and `Arc`s of wakers have the same limit.

@@ -94,7 +94,8 @@ impl NativePart {
     /// Whether one more site may be captured at the raw time `now`.
     fn may_capture(&self, now: u64) -> bool {
         let running = self.running.saturating_add(now.saturating_sub(self.entered));
-        self.in_poll < SITES_A_POLL
+        !self.is_past_bound
+            && self.in_poll < SITES_A_POLL
             && self.sites < SITES_A_TRACE
             && (self.sites < SITES_FOR_FREE || self.capturing <= running / PART_OF_CPU)
     }
@@ -158,6 +159,14 @@ impl Recorder {
         let waker = native.stable.waker_for(&wakes, parent);
         self.shared.core.counters.count(Count::StablePolls);
         Some(PollWaker::Stable(waker))
+    }
+
+    /// The waker of the polls to come, for a leaf that was refused a capture in this one. `None` also where it was made
+    /// for another waker of the task: that one is not dropped here, where the leaf may hold locks.
+    pub(crate) fn waker_past_bound(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker> {
+        let native = self.native.as_mut().filter(|native| native.is_past_bound)?;
+        let is_made_for_another = native.stable.waker.as_ref().is_some_and(|(_, of)| !of.will_wake(parent));
+        (!is_made_for_another).then(|| native.stable.waker_for(wakes, parent))
     }
 
     /// Before the end of a poll after which the task waits.

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::task::Wake;
@@ -14,6 +14,8 @@ thread_local! {
     /// The label of the poll that "runs" on this thread.
     static POLLING: Cell<u64> = const { Cell::new(0) };
     static NEXT_SITE: Cell<u32> = const { Cell::new(0) };
+    /// For every third leaf, if there is one.
+    static PAST_BOUND: RefCell<Option<Waker>> = const { RefCell::new(None) };
 }
 
 /// Numbers sites by thread, and records without a stack.
@@ -24,7 +26,12 @@ impl Observer for Numbering {
         if !Self::is_polling(wakes) {
             return SiteId::NONE;
         }
-        NEXT_SITE.with(|next| SiteId(next.replace(next.get() + 1)))
+        let site = NEXT_SITE.with(|next| SiteId(next.replace(next.get() + 1)));
+        if site.0 % 3 == 2 && PAST_BOUND.with_borrow(Option::is_some) { SiteId::NONE } else { site }
+    }
+
+    fn past_bound(_: &Arc<Wakes>, _: &Waker) -> Option<Waker> {
+        PAST_BOUND.with_borrow(Clone::clone)
     }
 
     fn wake(wakes: &Wakes, site: SiteId, _: Registers) {
@@ -80,6 +87,21 @@ fn a_clone_is_another_waker_than_any_poll_s_own() {
     poll(&wakes, &parent, |waker| assert!(!waker.will_wake(&kept)));
     assert!(kept.will_wake(&kept.clone()), "outside of a poll a clone is the same waker");
     poll(&wakes, &parent, |_| assert!(!kept.will_wake(&kept.clone()), "inside it is a site of its own"));
+}
+
+#[test]
+fn a_leaf_past_the_bound_has_the_waker_of_the_polls_to_come() {
+    let Rig { task, parent, wakes } = rig(8);
+    let stable = stable::<Numbering>(wakes.clone(), parent.clone());
+    PAST_BOUND.set(Some(stable.clone()));
+    let kept: Vec<Waker> = (0..3).map(|_| poll(&wakes, &parent, Waker::clone)).collect();
+    assert_eq!(kept.iter().map(|waker| waker.will_wake(&stable)).collect::<Vec<_>>(), [false, false, true]);
+    poll(&wakes, &parent, |_| assert!(kept[2].will_wake(&kept[2].clone()), "inside of a poll, too"));
+    kept.into_iter().for_each(Waker::wake);
+    assert_eq!(woken(&task), 3);
+    PAST_BOUND.set(None);
+    drop((stable, parent));
+    assert_eq!((Arc::strong_count(&wakes), Arc::strong_count(&task)), (1, 1));
 }
 
 #[test]
@@ -217,6 +239,7 @@ fn step(shared: &Shared, random: &mut SmallRng) {
 
 fn poll_until_over(shared: &Shared, wakes: &Arc<Wakes>, parent: &Waker) {
     let mut stack = [crate::model::stack::StackWord(0); crate::capture::wakes::WAKE_FRAMES];
+    PAST_BOUND.set(Some(stable::<Numbering>(wakes.clone(), parent.clone())));
     let mut number = 0;
     while !shared.is_over.load(Ordering::SeqCst) || number == 0 {
         number += 1;
@@ -228,4 +251,5 @@ fn poll_until_over(shared: &Shared, wakes: &Arc<Wakes>, parent: &Waker) {
         });
         shared.polls.fetch_add(1, Ordering::SeqCst);
     }
+    PAST_BOUND.set(None);
 }

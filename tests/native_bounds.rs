@@ -1,0 +1,85 @@
+//! How much a trace captures at most, and that leaves past the bounds share one waker.
+
+#![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+
+use flame_on::NativeCapture;
+use flame_on::testing::TestAgent;
+
+/// What the documentation of the bounds says.
+const SITES_A_POLL: usize = 16;
+const SITES_A_TRACE: u64 = 2_000;
+const STABLE_POLLS: usize = 16;
+
+fn agent() -> TestAgent {
+    // Without samples: nothing else is to be captured.
+    TestAgent::with(|config| config.native_capture(NativeCapture::On).cpu_sample_hz(0)).unwrap()
+}
+
+/// Polls a traced future, `each` with the waker that it is given, until that is enough.
+fn poll(agent: &TestAgent, mut each: impl FnMut(&Waker) -> bool) {
+    let mut is_enough = false;
+    let work = poll_fn(|cx| {
+        is_enough |= each(cx.waker());
+        if is_enough { Poll::Ready(()) } else { Poll::Pending }
+    });
+    let mut work = pin!(agent.unit("test", || "one").run(work));
+    while work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {}
+}
+
+#[test]
+fn leaves_past_the_bound_of_a_poll_share_the_waker_of_the_polls_that_follow() {
+    let agent = agent();
+    let mut kept = Vec::new();
+    let mut polls = 0;
+    poll(&agent, |waker| {
+        polls += 1;
+        if polls == 1 {
+            kept = (0..40).map(|_| waker.clone()).collect();
+            let (captured, shared) = kept.split_at(SITES_A_POLL);
+            let alike = |one: &Waker| kept.iter().filter(|other| one.will_wake(other)).count();
+            assert!(captured.iter().all(|waker| alike(waker) == 1), "each has its own");
+            assert!(shared.iter().all(|waker| alike(waker) == 40 - SITES_A_POLL), "they have one");
+        } else if polls <= 1 + STABLE_POLLS {
+            assert!(waker.will_wake(&kept[39]), "poll {polls}: nobody need register again");
+        }
+        polls == 2 + STABLE_POLLS
+    });
+    let stats = agent.stats();
+    assert_eq!((stats.await_sites, stats.await_sites_bounded), (SITES_A_POLL as u64, 40 - SITES_A_POLL as u64));
+    assert_eq!(stats.stable_polls, STABLE_POLLS as u64);
+}
+
+#[test]
+fn captures_take_a_part_of_the_trace_s_own_time_and_no_more_than_2_000_are_made() {
+    let agent = agent();
+    // Nothing but captures: they would take far more than a twentieth.
+    let mut polls = 0;
+    poll(&agent, |waker| {
+        drop(waker.clone());
+        polls += 1;
+        polls == 1_000
+    });
+    let idle = agent.stats();
+    assert!((64..1_000).contains(&idle.await_sites) && idle.stable_polls > 0, "{idle:#?}");
+    // Time enough for each.
+    polls = 0;
+    poll(&agent, |waker| {
+        let begun = Instant::now();
+        drop(waker.clone());
+        let capture = begun.elapsed();
+        while begun.elapsed() < 40 * capture {
+            std::hint::spin_loop();
+        }
+        polls += 1;
+        polls == SITES_A_TRACE + 1_000
+    });
+    let stats = agent.stats();
+    assert_eq!(stats.await_sites - idle.await_sites, SITES_A_TRACE, "{stats:#?}");
+    assert!(stats.await_sites_bounded > idle.await_sites_bounded, "{stats:#?}");
+}

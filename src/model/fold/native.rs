@@ -87,9 +87,10 @@ pub(crate) struct NativeLog {
     wake: Option<Wake>,
     task: Option<FrameId>,
     is_frozen: bool,
-    /// Room for the stack and for the set at hand, used again and again.
-    stack: Vec<StackWord>,
+    /// The stacks of `pending_set`.
     set: Vec<StackId>,
+    /// Room for the stack at hand, used again and again.
+    stack: Vec<StackWord>,
 }
 
 /// What is known of the poll that runs.
@@ -206,10 +207,14 @@ impl NativeLog {
             std::mem::swap(&mut self.pending, &mut self.poll.made);
             self.poll.made.clear();
         }
-        self.set.clear();
-        self.set.extend(self.pending.iter().chain(&self.branches).map(|site| site.stack));
-        let is_full = self.is_full();
-        self.pending_set = (!self.set.is_empty()).then(|| self.stacks.set(&self.set, is_full)).flatten();
+        let stacks = self.pending.iter().chain(&self.branches).map(|site| site.stack);
+        // Mostly it waits where it has waited before.
+        if self.pending_set.is_none() || !stacks.clone().eq(self.set.iter().copied()) {
+            self.set.clear();
+            self.set.extend(stacks);
+            let is_full = self.is_full();
+            self.pending_set = (!self.set.is_empty()).then(|| self.stacks.set(&self.set, is_full)).flatten();
+        }
         self.log_parts(self.pending_set);
     }
 

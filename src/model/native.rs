@@ -40,6 +40,11 @@ impl ModuleMap {
         Self(modules.into())
     }
 
+    /// Whether the two are one: then they are equal, and equal ones may be two.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// The module that `address` lies in.
     pub(crate) fn find(&self, address: u64) -> Option<&Arc<ModuleInfo>> {
         let after = self.0.partition_point(|module| module.range.start <= address);

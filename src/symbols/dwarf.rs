@@ -81,6 +81,11 @@ impl DebugInfo {
         self.kept.get()
     }
 
+    /// Whether the unit of `address` is not looked into, for want of room.
+    pub(super) fn is_cut_at(&self, address: u64) -> bool {
+        self.too_long.iter().any(|range| range.contains(&address))
+    }
+
     /// Where the information of the units that were looked into was, of those that are not in the file itself.
     pub(super) fn split_off(&self) -> Split {
         self.split_off.get()
@@ -88,7 +93,7 @@ impl DebugInfo {
 
     /// The functions at `address` of the file, innermost first; empty where nothing is known.
     pub(super) fn frames(&self, address: u64) -> Vec<RawFrame> {
-        if self.too_long.iter().any(|range| range.contains(&address)) {
+        if self.is_cut_at(address) {
             return Vec::new();
         }
         let mut lookup = self.context.find_frames(address);

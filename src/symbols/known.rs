@@ -14,6 +14,8 @@ use crate::safety::lock::lock;
 
 /// What an entry of the map costs beside its stack and its chain: pointers, the map's own room.
 const ENTRY: usize = 64;
+/// One chain takes one part in so many of all bytes at most, else it is not kept.
+const LARGEST: usize = 8;
 
 /// See the module. Two generations: when the young one has had its half of the bytes, the old one is given up and the
 /// young one takes its place. What is used again moves to the young one, so what is used often stays.
@@ -52,26 +54,37 @@ impl KnownChains {
     /// The chains of all stacks of `table`, in their order; `None` unless each is known.
     pub(crate) fn all(&self, map: &ModuleMap, table: &StackTable) -> Option<Vec<Arc<Chain>>> {
         self.is_used.store(true, Ordering::Relaxed);
+        // Freed after the lock is open again: the symbol thread runs behind all others.
+        let mut given_up = Vec::new();
         let mut generations = lock(&self.generations);
-        table.all().map(|stack| generations.get(map, stack, self.most_bytes)).collect()
+        if !generations.is_of(map) {
+            return None;
+        }
+        table.all().map(|stack| generations.get(stack, self.most_bytes, &mut given_up)).collect()
     }
 
     pub(super) fn get(&self, map: &ModuleMap, stack: &[StackWord]) -> Option<Arc<Chain>> {
-        lock(&self.generations).get(map, stack, self.most_bytes)
+        let mut given_up = Vec::new();
+        let mut generations = lock(&self.generations);
+        if !generations.is_of(map) {
+            return None;
+        }
+        generations.get(stack, self.most_bytes, &mut given_up)
     }
 
     /// Forgets what was known of other modules.
     pub(super) fn insert(&self, map: &ModuleMap, stack: &[StackWord], chain: &Arc<Chain>) {
+        let mut given_up = Vec::new();
         let mut generations = lock(&self.generations);
-        if generations.map != *map {
-            *generations = Generations { map: map.clone(), ..Default::default() };
+        if !generations.is_of(map) {
+            let others = std::mem::replace(&mut *generations, Generations { map: map.clone(), ..Default::default() });
+            given_up.extend([others.young, others.old]);
         }
-        generations.insert(stack, chain, self.most_bytes);
+        generations.insert(stack, chain, self.most_bytes, &mut given_up);
     }
 
     pub(super) fn clear(&self) {
         let cleared = std::mem::take(&mut *lock(&self.generations));
-        // Freed with the lock open.
         drop(cleared);
     }
 
@@ -88,24 +101,39 @@ impl KnownChains {
 }
 
 impl Generations {
-    fn get(&mut self, map: &ModuleMap, stack: &[StackWord], most_bytes: usize) -> Option<Arc<Chain>> {
-        if self.map != *map {
-            return None;
+    /// Whether it is of the modules in `map`.
+    fn is_of(&mut self, map: &ModuleMap) -> bool {
+        if self.map.is_same(map) {
+            return true;
         }
+        let is_equal = self.map == *map;
+        if is_equal {
+            // The next one to ask has this one too.
+            self.map = map.clone();
+        }
+        is_equal
+    }
+
+    fn get(&mut self, stack: &[StackWord], most_bytes: usize, given_up: &mut Vec<Generation>) -> Option<Arc<Chain>> {
         if let Some(found) = self.young.chains.get(stack) {
             return Some(found.clone());
         }
         let found = self.old.chains.get(stack)?.clone();
-        self.insert(stack, &found, most_bytes);
+        self.insert(stack, &found, most_bytes, given_up);
         Some(found)
     }
 
-    fn insert(&mut self, stack: &[StackWord], chain: &Arc<Chain>, most_bytes: usize) {
+    fn insert(&mut self, stack: &[StackWord], chain: &Arc<Chain>, most_bytes: usize, given_up: &mut Vec<Generation>) {
+        let bytes = ENTRY + size_of_val(stack) + chain.bytes();
+        if bytes > most_bytes / LARGEST {
+            return;
+        }
         if self.young.bytes >= most_bytes / 2 {
-            self.old = std::mem::take(&mut self.young);
+            let full = std::mem::take(&mut self.young);
+            given_up.push(std::mem::replace(&mut self.old, full));
         }
         if self.young.chains.insert(stack.into(), chain.clone()).is_none() {
-            self.young.bytes += ENTRY + size_of_val(stack) + chain.bytes();
+            self.young.bytes += bytes;
         }
     }
 }

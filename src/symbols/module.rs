@@ -20,6 +20,8 @@ pub(super) struct Module {
     table: Option<(ElfFile, SymbolTable)>,
     state: FileState,
     is_named_file_used: bool,
+    /// All of its files was read that there is.
+    is_whole: bool,
 }
 
 /// A file that the debug information was moved to.
@@ -47,6 +49,7 @@ impl Module {
             .or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
         let state = state(program.as_ref(), info.is_some());
         let is_named_file_used = separate.as_ref().is_some_and(|separate| separate.is_named);
+        let is_separate = separate.is_some();
         let left = most_bytes.saturating_sub(info.as_ref().map_or(0, DebugInfo::bytes));
         let table = [program, separate.map(|separate| separate.file)]
             .into_iter()
@@ -54,7 +57,10 @@ impl Module {
             .map(|file| (SymbolTable::read(&file, left), file))
             .max_by_key(|(table, _)| table.bytes())
             .map(|(table, file)| (file, table));
-        Self { info, table, state, is_named_file_used }
+        let has_info = info.is_some() || !is_separate;
+        let has_table = table.as_ref().is_some_and(|(_, table)| table.bytes() > 0);
+        let is_whole = state == FileState::Readable && has_info && has_table;
+        Self { info, table, state, is_named_file_used, is_whole }
     }
 
     /// What is kept in memory, the pages of files aside.
@@ -84,6 +90,11 @@ impl Module {
     pub(super) fn symbol(&self, address: u64) -> Option<RawFrame> {
         let name = self.symbol_name(address)?;
         Some(RawFrame { name: Some(name), file: None, line: 0 })
+    }
+
+    /// Whether another look at `address` would find no more, with whatever room there is then.
+    pub(super) fn is_final(&self, address: u64) -> bool {
+        self.is_whole && !self.info.as_ref().is_some_and(|info| info.is_cut_at(address))
     }
 
     /// How the Rust function at `address` of the file is known.

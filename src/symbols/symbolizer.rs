@@ -42,9 +42,16 @@ pub(crate) struct Symbolizer {
     peak_bytes: usize,
 }
 
-/// What was found at an address, and whether a later look can find no more.
+/// What was found at an address, and whether a later look would find no more.
 struct Found {
     symbols: Arc<[Symbol]>,
+    is_final: bool,
+}
+
+/// What a module says of an address.
+#[derive(Default)]
+struct Looked {
+    frames: Vec<RawFrame>,
     is_final: bool,
 }
 
@@ -98,8 +105,8 @@ impl Symbolizer {
     /// The functions at `address`, the physical one first, then what is inlined there, down to the innermost.
     ///
     /// For a return address, `address` is that less one. Past `deadline`, where the bytes are used up, and where the
-    /// file is gone, names are as good as can be had without reading more: `libfoo.so+0x1f00` at worst. Such an answer
-    /// is not remembered, so a later trace asks again.
+    /// file is gone, names are as good as can be had without reading more: `libfoo.so+0x1f00` at worst. A later trace asks
+    /// again then. A function without a name in a file that was read as a whole is final: a system's libraries have many.
     fn find(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Found {
         let Some(module) = map.find(address) else {
             return Found { symbols: [unknown(format!("{address:#x}"), None)].into(), is_final: true };
@@ -110,18 +117,18 @@ impl Symbolizer {
             return Found { symbols, is_final: true };
         }
         let is_late = Instant::now() >= deadline;
-        let frames = self.look_up(number, at, is_late);
-        let symbols = frames.iter().map(|frame| self.symbol(frame)).collect::<Vec<_>>();
-        if symbols.is_empty() {
-            let unnamed = unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module)));
-            return Found { symbols: [unnamed].into(), is_final: false };
+        let Looked { frames, is_final } = self.look_up(number, at, is_late);
+        let mut symbols = frames.iter().map(|frame| self.symbol(frame)).collect::<Vec<_>>();
+        let has_names = !symbols.is_empty();
+        if !has_names {
+            symbols.push(unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module))));
         }
         let symbols = symbols.into();
-        if !is_late {
+        if is_final || has_names && !is_late {
             self.cache.insert((number, at), &symbols);
         }
         self.keep_within_bound();
-        Found { symbols, is_final: !is_late }
+        Found { symbols, is_final }
     }
 
     /// Gives up all that was parsed; what was found stays.
@@ -156,15 +163,17 @@ impl Symbolizer {
         u32::try_from(at).unwrap_or(u32::MAX)
     }
 
-    fn look_up(&mut self, number: u32, at: u64, is_late: bool) -> Vec<RawFrame> {
+    fn look_up(&mut self, number: u32, at: u64, is_late: bool) -> Looked {
         let left = self.most_parsed().saturating_sub(self.parsed_bytes());
-        let Some((info, module)) = self.modules.get_mut(number as usize) else { return Vec::new() };
+        let Some((info, module)) = self.modules.get_mut(number as usize) else { return Looked::default() };
         match module {
-            Some(module) if is_late => module.symbol(at).into_iter().collect(),
-            None if is_late => Vec::new(),
-            module => module
-                .get_or_insert_with(|| Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left))
-                .frames(at),
+            Some(module) if is_late => Looked { frames: module.symbol(at).into_iter().collect(), is_final: false },
+            None if is_late => Looked::default(),
+            module => {
+                let open = || Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left);
+                let module = module.get_or_insert_with(open);
+                Looked { frames: module.frames(at), is_final: module.is_final(at) }
+            }
         }
     }
 
@@ -269,6 +278,26 @@ mod tests {
         let mut others: Vec<_> = map.modules().to_vec();
         others.push(Arc::new(ModuleInfo { path: "/other".into(), bias: 0, range: 16..32, build_id: None }));
         assert!(!Arc::ptr_eq(&chain, &look(&ModuleMap::new(others), StackKind::Await, later())));
+    }
+
+    #[test]
+    fn a_function_without_a_name_is_final_where_all_of_its_file_was_read() {
+        known_function();
+        let (map, mut symbolizer) = (program(|_| {}), symbolizer(MANY_BYTES));
+        // Before its code a file has data.
+        let mut addresses = map.find(address()).unwrap().range.clone().step_by(4_096);
+        let mut is_nameless = |at| symbolizer.frames(&map, at, later()).first().unwrap().class == Class::Unknown;
+        let nameless = addresses.find(|at| is_nameless(*at)).unwrap();
+        let stack = [StackWord::native(nameless, Place(0)), StackWord::native(address(), Place(1))];
+        let chain = symbolizer.chain(&map, &stack, StackKind::Await, later());
+        assert!(chain.symbols().first().unwrap().name.contains("+0x"), "{chain:?}");
+        assert!(Arc::ptr_eq(&chain, &symbolizer.chain(&map, &stack, StackKind::Await, later())));
+        let gone = program(|module| module.build_id = Some([0; 20].into()));
+        let chain = symbolizer.chain(&gone, &stack, StackKind::Await, later());
+        assert!(
+            !Arc::ptr_eq(&chain, &symbolizer.chain(&gone, &stack, StackKind::Await, later())),
+            "it may be read later"
+        );
     }
 
     #[test]

@@ -1,33 +1,28 @@
 //! The one thread that reads symbols.
 //!
 //! ```text
-//! asleep ──job──► gathering ──1 ms──► running ──line empty──► idle ──10 s──► what was parsed is given up ──50 s──► nothing is kept
-//!                    ▲───────────────────────────────job───────────────────────────────────────────────────────────┘
+//! asleep ──job──► running ──line empty──► idle ──10 s──► what was parsed is given up ──50 s──► nothing is kept but what
+//!                    ▲──────────────────────job───────────────────────────────────────────────┘   traces still ask for
 //! ```
 //!
-//! A [`Symbolizer`] is not shared: whoever needs symbols sends a job, which says how its answer is handed over. The thread
-//! is started by the first job and then waits for more until its [`SymbolThread`] is dropped. Waking it, and those who
-//! wait for its answers, takes longer than most jobs: so jobs are gathered, and answers are handed over several at a time.
+//! A [`Symbolizer`] is not shared: whoever needs symbols sends a job and lets it answer in its own way. The thread is
+//! started by the first job and then waits for more until its [`SymbolThread`] is dropped.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::known::KnownChains;
 use super::symbolizer::{SymbolSettings, Symbolizer};
 
-/// Jobs that wait at most. They share one deadline for the line (see `naming`), so a long one is not a slow one.
+/// Jobs that wait at most. Each has a deadline that counts from when it was sent (see `naming`), so a long line moves on.
 const MOST_JOBS: usize = 1_024;
 const NAME: &str = "flame-on-symbols";
-/// How long the first job that finds the thread idle waits for others, and the first answer.
-const GATHER: Duration = Duration::from_millis(1);
 
-/// What the thread does for somebody else. It keeps to a deadline of its own.
-pub(crate) type SymbolJob = Box<dyn FnOnce(&mut Symbolizer) -> Answer + Send>;
-/// Hands over what a job has led to, on the same thread and a moment later.
-pub(crate) type Answer = Box<dyn FnOnce()>;
+/// What the thread does for somebody else. It keeps to a deadline of its own and sends its answer itself.
+pub(crate) type SymbolJob = Box<dyn FnOnce(&mut Symbolizer) + Send>;
 
 /// How long the thread is without a job until it gives up memory.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +52,6 @@ struct Shared {
 struct Line {
     jobs: VecDeque<SymbolJob>,
     state: State,
-    /// The thread sleeps until it is told of a job.
-    is_waited_for: bool,
 }
 
 /// `Asleep` → `Started` with the first job that gets a thread → `Stopped` when the owner is dropped; `Asleep` →
@@ -80,7 +73,7 @@ impl SymbolThread {
         let known = Arc::new(KnownChains::within(&settings));
         Self(Arc::new(Shared {
             known,
-            line: Mutex::new(Line { jobs: VecDeque::new(), state: State::Asleep(on_start), is_waited_for: false }),
+            line: Mutex::new(Line { jobs: VecDeque::new(), state: State::Asleep(on_start) }),
             changed: Condvar::new(),
             settings,
             idle,
@@ -99,9 +92,7 @@ impl SymbolThread {
             return Err(job);
         }
         line.jobs.push_back(job);
-        if std::mem::take(&mut line.is_waited_for) {
-            self.0.changed.notify_one();
-        }
+        self.0.changed.notify_one();
         Ok(())
     }
 
@@ -124,10 +115,7 @@ impl SymbolThread {
         if matches!(line.state, State::Asleep(_)) && self.start() {
             let State::Asleep(on_start) = std::mem::replace(&mut line.state, State::Started) else { return false };
             // The thread waits for the line, which is locked here; so this is its first job.
-            line.jobs.push_front(Box::new(|_| {
-                on_start();
-                Box::new(|| ())
-            }));
+            line.jobs.push_front(Box::new(|_| on_start()));
         }
         matches!(line.state, State::Started)
     }
@@ -157,17 +145,12 @@ impl Shared {
 
     fn work(&self) {
         let mut symbolizer = self.symbolizer();
-        let mut answers = Answers::default();
-        loop {
-            let waiting = self.line().jobs.pop_front();
-            if waiting.is_none() {
-                answers.hand_over();
-            }
-            let Some(job) = waiting.or_else(|| self.next(&mut symbolizer)) else { return };
-            match contained(|| job(&mut symbolizer)) {
-                Some(answer) => answers.add(answer),
+        while let Some(job) = self.next(&mut symbolizer) {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| job(&mut symbolizer))) {
+                // Its drop could panic again.
+                std::mem::forget(payload);
                 // It may have been left in the middle of anything.
-                None => symbolizer = self.symbolizer(),
+                symbolizer = self.symbolizer();
             }
             self.look(&symbolizer);
         }
@@ -202,12 +185,9 @@ impl Shared {
         }
     }
 
-    /// The first of the next jobs, or that there will be no more; `None` after `limit`.
+    /// The next job, or that there will be no more; `None` after `limit`.
     fn wait(&self, limit: Option<Duration>) -> Option<Option<SymbolJob>> {
-        let is_idle = |line: &mut Line| {
-            line.is_waited_for = line.jobs.is_empty() && !matches!(line.state, State::Stopped);
-            line.is_waited_for
-        };
+        let is_idle = |line: &mut Line| line.jobs.is_empty() && !matches!(line.state, State::Stopped);
         let line = self.line();
         let mut line = match limit {
             Some(limit) => {
@@ -215,48 +195,16 @@ impl Shared {
             }
             None => self.changed.wait_while(line, is_idle).unwrap_or_else(PoisonError::into_inner),
         };
-        if std::mem::take(&mut line.is_waited_for) {
-            return None;
+        match line.jobs.pop_front() {
+            None if is_idle(&mut line) => None,
+            job => Some(job),
         }
-        drop(line);
-        std::thread::sleep(GATHER);
-        Some(self.line().jobs.pop_front())
     }
 
     fn look(&self, symbolizer: &Symbolizer) {
         self.bytes.store(symbolizer.bytes(), Ordering::Relaxed);
         self.peak_bytes.fetch_max(symbolizer.peak_bytes(), Ordering::Relaxed);
     }
-}
-
-/// What is to be handed over.
-#[derive(Default)]
-struct Answers {
-    waiting: Vec<Answer>,
-    /// When the first of them came.
-    since: Option<Instant>,
-}
-
-impl Answers {
-    fn add(&mut self, answer: Answer) {
-        self.waiting.push(answer);
-        if self.since.get_or_insert_with(Instant::now).elapsed() > GATHER {
-            self.hand_over();
-        }
-    }
-
-    fn hand_over(&mut self) {
-        self.since = None;
-        for answer in self.waiting.drain(..) {
-            contained(answer);
-        }
-    }
-}
-
-/// `None` when `work` panics.
-fn contained<T>(work: impl FnOnce() -> T) -> Option<T> {
-    // The payload is leaked: its drop could panic again.
-    catch_unwind(AssertUnwindSafe(work)).map_err(std::mem::forget).ok()
 }
 
 #[cfg(test)]
@@ -282,10 +230,7 @@ mod tests {
     }
 
     fn job(f: impl FnOnce(&mut Symbolizer) + Send + 'static) -> SymbolJob {
-        Box::new(|symbolizer| {
-            f(symbolizer);
-            Box::new(|| ())
-        })
+        Box::new(f)
     }
 
     /// A job that says when it begins and ends when its sender is dropped.
@@ -361,21 +306,6 @@ mod tests {
         assert_eq!(ask(&thread, |_| std::thread::current().id()).recv_timeout(LIMIT).unwrap(), name);
     }
 
-    #[test]
-    fn answers_are_handed_over_in_order_and_a_panic_in_one_takes_no_other_with_it() {
-        let thread = thread();
-        let release = blocker(&thread);
-        let (seen, order) = channel();
-        for number in 0..10 {
-            let seen = seen.clone();
-            let tell = move || if number == 5 { panic!("a test's panic") } else { seen.send(number).unwrap() };
-            thread.run(Box::new(move |_| Box::new(tell))).ok().unwrap();
-        }
-        drop((seen, release));
-        // To its end: all senders are gone then.
-        assert_eq!(order.iter().collect::<Vec<_>>(), [0, 1, 2, 3, 4, 6, 7, 8, 9]);
-    }
-
     struct PanicsAgain;
 
     impl Drop for PanicsAgain {
@@ -422,7 +352,7 @@ mod tests {
 
     #[test]
     fn what_traces_use_stays_known_while_the_thread_has_no_job_and_goes_when_they_do_not() {
-        let idle = Idle { release: Duration::from_millis(5), forget: Duration::from_secs(1) };
+        let idle = Idle { release: Duration::from_millis(5), forget: Duration::from_secs(2) };
         let thread = SymbolThread::with_idle(settings(), idle, Box::new(|| {}));
         let mut table = StackTable::default();
         let stack = [StackWord::native(marked_function as *const () as u64, Place(1))];

@@ -19,7 +19,7 @@ use crate::symbols::assemble::{Naming, Stack, TimedStack, assemble};
 use crate::symbols::chain::Chain;
 use crate::symbols::known::KnownChains;
 use crate::symbols::symbolizer::Symbolizer;
-use crate::symbols::thread::{Answer, SymbolThread};
+use crate::symbols::thread::SymbolThread;
 
 /// How long a trace waits and has its symbols read, together: past that the line before the thread moves on with the names
 /// that are known. `max_symbol_time_ms` is no longer.
@@ -46,13 +46,12 @@ async fn read(parts: &Arc<Parts>, symbols: &SymbolThread, job: Box<FinalizeJob>,
     let slot = waiting.slot();
     let latest = Instant::now() + LINE_LIMIT;
     let most = parts.limits().max_symbol_time;
-    let work = Box::new(move |symbolizer: &mut Symbolizer| -> Answer {
-        let Some(mut job) = slot.take() else { return Box::new(|| ()) };
+    let work = Box::new(move |symbolizer: &mut Symbolizer| {
+        let Some(mut job) = slot.take() else { return };
         let deadline = job.symbol_deadline(most).min(latest);
         job.name(symbolizer, is_raw, deadline);
-        let finished = job.build();
         // `Err`: nobody waits any more, and the result is dropped.
-        Box::new(|| drop(done.send(finished)))
+        done.send(job.build()).ok();
     });
     if symbols.run(work).is_err() {
         parts.core.counters.count(Count::WithoutSymbols);

@@ -16,8 +16,8 @@ use crate::model::stack::{Framed, StackWord};
 use crate::safety::budget::CaptureBudget;
 use crate::safety::cpu::threads::AgentThreads;
 use crate::symbols::diagnose::Diagnosis;
-use crate::symbols::symbolizer::{SymbolSettings, Symbolizer};
-use crate::symbols::thread::{Answer, SymbolThread};
+use crate::symbols::symbolizer::SymbolSettings;
+use crate::symbols::thread::SymbolThread;
 
 /// Frames that a walk from the agent's start must find at least to count as one that works: the caller, `main` or a
 /// thread's first function, and what called that.
@@ -146,8 +146,8 @@ fn symbol_settings(config: &Config) -> SymbolSettings {
     SymbolSettings { max_bytes: config.max_symbol_bytes(), debug_file: config.debug_file().map(ToOwned::to_owned) }
 }
 
-/// Not among the threads whose CPU time is limited: it runs behind all others, for `max_symbol_time_ms` a trace at most, and a program's
-/// first trace would use the limit up.
+/// Not among the threads whose CPU time is limited: it runs behind all others, for `max_symbol_time_ms` a trace at most,
+/// and a program's first trace would use the limit up.
 fn symbols(config: &Config) -> Arc<SymbolThread> {
     let on_start = || {
         current::enter_agent();
@@ -185,11 +185,7 @@ fn diagnose_from(config: &Config, native: &Native, registers: Registers) {
         }
     };
     // `Err` where there is no thread: then traces go without names as well, and are counted.
-    let job = Box::new(move |_: &mut Symbolizer| -> Answer {
-        look();
-        Box::new(|| ())
-    });
-    drop(symbols.run(job));
+    drop(symbols.run(Box::new(move |_| look())));
 }
 
 fn no_unwinding(found: usize) -> (String, bool) {

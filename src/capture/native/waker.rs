@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! root     on the poll's own stack; its clone runs inside the leaf that is about to wait: an await site
-//!   └──clone──► node     one for each clone, counted by references; a wake records and forwards
+//!   └──clone──► node     one for each clone, counted by references; a wake records and forwards. Past a bound: stable
 //! stable   a node that is given to many polls instead of a root; its clones are itself
 //! ```
 //! A node's address is never the root's, so a leaf that kept a node sees another waker at each poll and registers

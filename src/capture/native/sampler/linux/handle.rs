@@ -162,7 +162,7 @@ impl Process {
         } else {
             self.adjust();
         }
-        // Last: where it was the only one, no tick comes any more.
+        // Last: where it was the only one, hardly a tick comes after this.
         drain::close(agent);
     }
 

@@ -2,7 +2,7 @@
 //! trace whose stacks are all known waits for no symbols.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
 use super::symbolizer::{CACHE_SHARE, SymbolSettings};
@@ -10,7 +10,6 @@ use crate::model::frame_hash::IdMap;
 use crate::model::native::ModuleMap;
 use crate::model::stack::StackWord;
 use crate::model::stack_table::StackTable;
-use crate::safety::lock::lock;
 
 /// What an entry of the map costs beside its stack and its chain: pointers, the map's own room.
 const ENTRY: usize = 64;
@@ -56,7 +55,7 @@ impl KnownChains {
         self.is_used.store(true, Ordering::Relaxed);
         // Freed after the lock is open again: the symbol thread runs behind all others.
         let mut given_up = Vec::new();
-        let mut generations = lock(&self.generations);
+        let mut generations = self.lock();
         if !generations.is_of(map) {
             return None;
         }
@@ -65,7 +64,7 @@ impl KnownChains {
 
     pub(super) fn get(&self, map: &ModuleMap, stack: &[StackWord]) -> Option<Arc<Chain>> {
         let mut given_up = Vec::new();
-        let mut generations = lock(&self.generations);
+        let mut generations = self.lock();
         if !generations.is_of(map) {
             return None;
         }
@@ -75,7 +74,7 @@ impl KnownChains {
     /// Forgets what was known of other modules.
     pub(super) fn insert(&self, map: &ModuleMap, stack: &[StackWord], chain: &Arc<Chain>) {
         let mut given_up = Vec::new();
-        let mut generations = lock(&self.generations);
+        let mut generations = self.lock();
         if !generations.is_of(map) {
             let others = std::mem::replace(&mut *generations, Generations { map: map.clone(), ..Default::default() });
             given_up.extend([others.young, others.old]);
@@ -84,7 +83,7 @@ impl KnownChains {
     }
 
     pub(super) fn clear(&self) {
-        let cleared = std::mem::take(&mut *lock(&self.generations));
+        let cleared = std::mem::take(&mut *self.lock());
         drop(cleared);
     }
 
@@ -93,9 +92,13 @@ impl KnownChains {
         self.is_used.swap(false, Ordering::Relaxed)
     }
 
+    fn lock(&self) -> MutexGuard<'_, Generations> {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What they occupy.
     pub(super) fn bytes(&self) -> usize {
-        let generations = lock(&self.generations);
+        let generations = self.lock();
         generations.young.bytes + generations.old.bytes
     }
 }

@@ -20,8 +20,17 @@ pub(super) struct Module {
     table: Option<(ElfFile, SymbolTable)>,
     state: FileState,
     is_named_file_used: bool,
-    /// All of its files was read that there is.
-    is_whole: bool,
+    /// All debug information that there is for it is at hand, but for units that are too long.
+    has_all_info: bool,
+}
+
+/// What a module says of an address.
+#[derive(Debug, Default)]
+pub(super) struct Looked {
+    /// Outermost first.
+    pub(super) frames: Vec<RawFrame>,
+    /// Another look would find no more, with whatever room there is then.
+    pub(super) is_final: bool,
 }
 
 /// A file that the debug information was moved to.
@@ -57,10 +66,8 @@ impl Module {
             .map(|file| (SymbolTable::read(&file, left), file))
             .max_by_key(|(table, _)| table.bytes())
             .map(|(table, file)| (file, table));
-        let has_info = info.is_some() || !is_separate;
-        let has_table = table.as_ref().is_some_and(|(_, table)| table.bytes() > 0);
-        let is_whole = state == FileState::Readable && has_info && has_table;
-        Self { info, table, state, is_named_file_used, is_whole }
+        let has_all_info = state == FileState::Readable && (info.is_some() || !is_separate);
+        Self { info, table, state, is_named_file_used, has_all_info }
     }
 
     /// What is kept in memory, the pages of files aside.
@@ -69,12 +76,13 @@ impl Module {
         table + self.info.as_ref().map_or(0, DebugInfo::bytes)
     }
 
-    /// The functions at `address` of the file, outermost first. The outermost has the linker's name where there is
-    /// one: without full debug information its own is cut short.
-    pub(super) fn frames(&self, address: u64) -> Vec<RawFrame> {
+    /// The functions at `address` of the file. The outermost has the linker's name where there is one: without full debug
+    /// information its own is cut short.
+    pub(super) fn look(&self, address: u64) -> Looked {
         let mut frames = self.info.as_ref().map(|info| info.frames(address)).unwrap_or_default();
         frames.reverse();
         let is_cut_short = |frame: &RawFrame| frame.name.as_ref().is_none_or(|name| !is_linkage_name(name));
+        let is_named = frames.first().is_some_and(|outermost| !is_cut_short(outermost));
         match frames.first_mut() {
             None => frames.extend(self.symbol(address)),
             Some(outermost) if is_cut_short(outermost) => {
@@ -83,18 +91,19 @@ impl Module {
             Some(_) => {}
         }
         frames.retain(|frame| frame.name.is_some());
-        frames
+        let is_cut = self.info.as_ref().is_some_and(|info| info.is_cut_at(address));
+        let is_final = self.has_all_info && !is_cut && (is_named || self.has_table());
+        Looked { frames, is_final }
+    }
+
+    fn has_table(&self) -> bool {
+        self.table.as_ref().is_some_and(|(_, table)| table.bytes() > 0)
     }
 
     /// The function at `address` by the symbol table alone.
     pub(super) fn symbol(&self, address: u64) -> Option<RawFrame> {
         let name = self.symbol_name(address)?;
         Some(RawFrame { name: Some(name), file: None, line: 0 })
-    }
-
-    /// Whether another look at `address` would find no more, with whatever room there is then.
-    pub(super) fn is_final(&self, address: u64) -> bool {
-        self.is_whole && !self.info.as_ref().is_some_and(|info| info.is_cut_at(address))
     }
 
     /// How the Rust function at `address` of the file is known.

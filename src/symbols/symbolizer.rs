@@ -6,11 +6,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::cache::SymbolCache;
+use super::cache::{Found, SymbolCache};
 use super::chain::Chain;
 use super::dwarf::RawFrame;
 use super::known::KnownChains;
-use super::module::Module;
+use super::module::{Looked, Module};
 use super::name;
 use super::pages::PageCache;
 use super::symbol::{Class, Role, Symbol};
@@ -40,19 +40,6 @@ pub(crate) struct Symbolizer {
     /// By their place: a module keeps its number for as long as this lives.
     modules: Vec<(Arc<ModuleInfo>, Option<Module>)>,
     peak_bytes: usize,
-}
-
-/// What was found at an address, and whether a later look would find no more.
-struct Found {
-    symbols: Arc<[Symbol]>,
-    is_final: bool,
-}
-
-/// What a module says of an address.
-#[derive(Default)]
-struct Looked {
-    frames: Vec<RawFrame>,
-    is_final: bool,
 }
 
 impl Symbolizer {
@@ -113,8 +100,8 @@ impl Symbolizer {
         };
         let number = self.number(module);
         let at = address.wrapping_sub(module.bias);
-        if let Some(symbols) = self.cache.get((number, at)) {
-            return Found { symbols, is_final: true };
+        if let Some(found) = self.cache.get((number, at)) {
+            return found;
         }
         let is_late = Instant::now() >= deadline;
         let Looked { frames, is_final } = self.look_up(number, at, is_late);
@@ -123,12 +110,12 @@ impl Symbolizer {
         if !has_names {
             symbols.push(unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module))));
         }
-        let symbols = symbols.into();
+        let found = Found { symbols: symbols.into(), is_final };
         if is_final || has_names && !is_late {
-            self.cache.insert((number, at), &symbols);
+            self.cache.insert((number, at), &found);
         }
         self.keep_within_bound();
-        Found { symbols, is_final }
+        found
     }
 
     /// Gives up all that was parsed; what was found stays.
@@ -171,8 +158,7 @@ impl Symbolizer {
             None if is_late => Looked::default(),
             module => {
                 let open = || Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left);
-                let module = module.get_or_insert_with(open);
-                Looked { frames: module.frames(at), is_final: module.is_final(at) }
+                module.get_or_insert_with(open).look(at)
             }
         }
     }
@@ -274,8 +260,9 @@ mod tests {
         let functions: Vec<_> = chain.functions().map(|(word, symbol)| (word, symbol.name.to_string())).collect();
         assert!(matches!(&functions[..], [(1, name)] if name.ends_with("known_function")), "{functions:?}");
         assert_eq!(sample.symbols(), chain.symbols());
-        assert!(Arc::ptr_eq(&chain, &look(&program(|_| {}), StackKind::Await, later())), "an equal map");
-        let mut others: Vec<_> = map.modules().to_vec();
+        let mut others: Vec<_> = map.modules().iter().map(|module| Arc::new(ModuleInfo::clone(module))).collect();
+        let equal = ModuleMap::new(others.clone());
+        assert!(Arc::ptr_eq(&chain, &look(&equal, StackKind::Await, later())), "an equal map");
         others.push(Arc::new(ModuleInfo { path: "/other".into(), bias: 0, range: 16..32, build_id: None }));
         assert!(!Arc::ptr_eq(&chain, &look(&ModuleMap::new(others), StackKind::Await, later())));
     }

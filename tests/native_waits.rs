@@ -11,9 +11,9 @@ use flame_on::{NativeCapture, Scope, Trace};
 
 const SHORT: Duration = Duration::from_millis(100);
 
-/// One for all tests, one at a time: it reads this program's symbols once.
-static AGENT: LazyLock<Mutex<TestAgent>> =
-    LazyLock::new(|| Mutex::new(TestAgent::with(|config| config.native_capture(NativeCapture::On)).unwrap()));
+/// One for all tests: it reads this program's symbols once. Who traces holds the lock.
+static AGENT: LazyLock<(TestAgent, Mutex<()>)> =
+    LazyLock::new(|| (TestAgent::with(|config| config.native_capture(NativeCapture::On)).unwrap(), Mutex::default()));
 
 /// A traced run of `work`, on a runtime with two workers.
 fn trace<F: Future<Output = ()> + Send + 'static>(work: F) -> Trace {
@@ -22,7 +22,8 @@ fn trace<F: Future<Output = ()> + Send + 'static>(work: F) -> Trace {
 }
 
 fn traced(run: impl FnOnce(Scope)) -> Trace {
-    let agent = AGENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let (agent, lock) = &*AGENT;
+    let _only = lock.lock().unwrap_or_else(PoisonError::into_inner);
     run(agent.unit("test", || "one"));
     let ended = Instant::now();
     loop {

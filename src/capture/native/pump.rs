@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! awake   a look every 20 ms while there are samples, every 30 ms while traced polls run without any
-//! asleep  after a second without one; the next traced poll wakes it
+//! asleep  after a second with neither; the next traced poll wakes it
 //! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ use super::capture::NativeCapture;
 const TICK: Duration = Duration::from_millis(20);
 /// After a look that found no sample: as many at 8 KiB each, should work begin right after it.
 const QUIET_TICK: Duration = Duration::from_millis(30);
-/// Looks without a traced poll before it sleeps: a second.
+/// Looks with neither a traced poll that began nor a sample before it sleeps: a second.
 const IDLE_TICKS: u32 = 33;
 /// How long it sleeps at most: a wake that got lost in a forked child or by a thread that died is made up for.
 const SLEEP: Duration = Duration::from_secs(10);
@@ -67,7 +67,8 @@ impl Bell {
     /// Waits for the time of the next look, after one that has found samples or not.
     fn rest(&self, has_found: bool, idle: &mut u32) {
         let has_polled = self.has_polled.swap(false, Ordering::SeqCst);
-        *idle = if has_polled { 0 } else { idle.saturating_add(1) };
+        // One poll may last for minutes, and fills a ring in 30 ms.
+        *idle = if has_polled || has_found { 0 } else { idle.saturating_add(1) };
         if *idle < IDLE_TICKS {
             return std::thread::park_timeout(if has_found { TICK } else { QUIET_TICK });
         }
@@ -131,6 +132,14 @@ mod tests {
     fn a_poll_before_the_rest_keeps_it_short() {
         let bell = Bell::default();
         bell.polled();
+        let mut idle = IDLE_TICKS;
+        bell.rest(false, &mut idle);
+        assert_eq!(idle, 0);
+    }
+
+    #[test]
+    fn samples_of_a_poll_that_began_long_ago_keep_the_rest_short() {
+        let bell = Bell::default();
         let mut idle = IDLE_TICKS;
         bell.rest(true, &mut idle);
         assert_eq!(idle, 0);

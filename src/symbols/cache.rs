@@ -9,14 +9,6 @@ use crate::model::frame_hash::IdMap;
 /// A module by the number that the symboliser gave it, and the address in its file.
 pub(super) type Place = (u32, u64);
 
-/// What was found at an address.
-#[derive(Debug, Clone)]
-pub(super) struct Found {
-    pub(super) symbols: Arc<[Symbol]>,
-    /// A later look would find no more.
-    pub(super) is_final: bool,
-}
-
 /// What an entry of a map costs beside its symbols: key, pointers, the map's own room.
 const ENTRY: usize = 64;
 
@@ -31,7 +23,7 @@ pub(super) struct SymbolCache {
 
 #[derive(Debug, Default)]
 struct Generation {
-    symbols: IdMap<Place, Found>,
+    symbols: IdMap<Place, Arc<[Symbol]>>,
     texts: HashSet<Arc<str>>,
     bytes: usize,
 }
@@ -41,7 +33,7 @@ impl SymbolCache {
         Self { young: Generation::default(), old: Generation::default(), most_bytes }
     }
 
-    pub(super) fn get(&mut self, place: Place) -> Option<Found> {
+    pub(super) fn get(&mut self, place: Place) -> Option<Arc<[Symbol]>> {
         if let Some(found) = self.young.symbols.get(&place) {
             return Some(found.clone());
         }
@@ -50,11 +42,11 @@ impl SymbolCache {
         Some(found)
     }
 
-    pub(super) fn insert(&mut self, place: Place, found: &Found) {
+    pub(super) fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
         if self.young.bytes >= self.most_bytes / 2 {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(place, found);
+        self.young.insert(place, symbols);
     }
 
     /// One copy of each text, however many symbols have it.
@@ -70,15 +62,15 @@ impl SymbolCache {
 }
 
 impl Generation {
-    fn insert(&mut self, place: Place, found: &Found) {
-        for symbol in found.symbols.iter() {
+    fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
+        for symbol in symbols.iter() {
             self.keep(symbol.name.clone());
             if let Some(file) = &symbol.file {
                 self.keep(file.clone());
             }
         }
-        if self.symbols.insert(place, found.clone()).is_none() {
-            self.bytes += ENTRY + size_of_val::<[Symbol]>(&found.symbols);
+        if self.symbols.insert(place, symbols.clone()).is_none() {
+            self.bytes += ENTRY + size_of_val::<[Symbol]>(symbols);
         }
     }
 
@@ -96,37 +88,26 @@ mod tests {
     use super::super::symbol::{Class, Role};
     use super::*;
 
-    fn found(cache: &mut SymbolCache, name: &str) -> Found {
+    fn symbols(cache: &mut SymbolCache, name: &str) -> Arc<[Symbol]> {
         let name = cache.text(name);
-        let symbols = [Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain }].into();
-        Found { symbols, is_final: true }
+        [Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain }].into()
     }
 
     #[test]
     fn the_bytes_stay_within_the_bound_and_what_is_used_stays() {
         const MOST: usize = 64 * 1024;
         let mut cache = SymbolCache::new(MOST);
-        let favourite = found(&mut cache, "favourite");
+        let favourite = symbols(&mut cache, "favourite");
         cache.insert((0, 0), &favourite);
         for address in 1..10_000 {
-            let found = found(&mut cache, &format!("name {address}"));
-            cache.insert((0, address), &found);
+            let symbols = symbols(&mut cache, &format!("name {address}"));
+            cache.insert((0, address), &symbols);
             assert!(cache.get((0, 0)).is_some(), "lost after {address}");
             assert!(cache.bytes() <= MOST + 1024, "{} bytes after {address}", cache.bytes());
         }
         assert!(cache.get((0, 1)).is_none());
         assert!(cache.get((0, 9_999)).is_some());
         assert!(cache.get((1, 9_999)).is_none());
-    }
-
-    #[test]
-    fn what_was_not_final_is_not_when_it_is_remembered() {
-        let mut cache = SymbolCache::new(1 << 20);
-        for (address, is_final) in [(1, false), (2, true)] {
-            let found = Found { is_final, ..found(&mut cache, "name") };
-            cache.insert((0, address), &found);
-            assert_eq!(cache.get((0, address)).unwrap().is_final, is_final);
-        }
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl DebugInfo {
     /// Of `file`, which the program at `path` was stripped into or is itself. `None` where it has none, or where that
     /// would take more than `most_bytes`.
     pub(super) fn load(file: &ElfFile, path: &Path, pages: &Rc<PageCache>, most_bytes: usize) -> Option<Self> {
-        if !file.has(".debug_info") && !file.has(".zdebug_info") {
+        if !Self::is_in(file) {
             return None;
         }
         let mut budget = UnpackBudget { left: most_bytes };
@@ -74,6 +74,11 @@ impl DebugInfo {
             split_off: Cell::default(),
             too_long,
         })
+    }
+
+    /// Whether `file` has any.
+    pub(super) fn is_in(file: &ElfFile) -> bool {
+        file.has(".debug_info") || file.has(".zdebug_info")
     }
 
     /// What is kept in memory, the pages of files aside.

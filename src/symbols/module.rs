@@ -20,8 +20,8 @@ pub(super) struct Module {
     table: Option<(ElfFile, SymbolTable)>,
     state: FileState,
     is_named_file_used: bool,
-    /// All debug information that there is for it is at hand, but for units that are too long.
-    has_all_info: bool,
+    /// Some of its files would have taken more memory than there was.
+    is_short_of_room: bool,
 }
 
 /// What a module says of an address.
@@ -29,8 +29,8 @@ pub(super) struct Module {
 pub(super) struct Looked {
     /// Outermost first.
     pub(super) frames: Vec<RawFrame>,
-    /// Another look would find no more, with whatever room there is then.
-    pub(super) is_final: bool,
+    /// For want of memory there may be less of them than in the files.
+    pub(super) is_short_of_room: bool,
 }
 
 /// A file that the debug information was moved to.
@@ -58,7 +58,8 @@ impl Module {
             .or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
         let state = state(program.as_ref(), info.is_some());
         let is_named_file_used = separate.as_ref().is_some_and(|separate| separate.is_named);
-        let is_separate = separate.is_some();
+        let mut is_short_of_room = state == FileState::TooLong
+            || info.is_none() && separate.as_ref().is_some_and(|separate| DebugInfo::is_in(&separate.file));
         let left = most_bytes.saturating_sub(info.as_ref().map_or(0, DebugInfo::bytes));
         let table = [program, separate.map(|separate| separate.file)]
             .into_iter()
@@ -66,8 +67,8 @@ impl Module {
             .map(|file| (SymbolTable::read(&file, left), file))
             .max_by_key(|(table, _)| table.bytes())
             .map(|(table, file)| (file, table));
-        let has_all_info = state == FileState::Readable && (info.is_some() || !is_separate);
-        Self { info, table, state, is_named_file_used, has_all_info }
+        is_short_of_room |= table.as_ref().is_some_and(|(file, table)| table.bytes() == 0 && SymbolTable::is_in(file));
+        Self { info, table, state, is_named_file_used, is_short_of_room }
     }
 
     /// What is kept in memory, the pages of files aside.
@@ -82,7 +83,6 @@ impl Module {
         let mut frames = self.info.as_ref().map(|info| info.frames(address)).unwrap_or_default();
         frames.reverse();
         let is_cut_short = |frame: &RawFrame| frame.name.as_ref().is_none_or(|name| !is_linkage_name(name));
-        let is_named = frames.first().is_some_and(|outermost| !is_cut_short(outermost));
         match frames.first_mut() {
             None => frames.extend(self.symbol(address)),
             Some(outermost) if is_cut_short(outermost) => {
@@ -92,12 +92,7 @@ impl Module {
         }
         frames.retain(|frame| frame.name.is_some());
         let is_cut = self.info.as_ref().is_some_and(|info| info.is_cut_at(address));
-        let is_final = self.has_all_info && !is_cut && (is_named || self.has_table());
-        Looked { frames, is_final }
-    }
-
-    fn has_table(&self) -> bool {
-        self.table.as_ref().is_some_and(|(_, table)| table.bytes() > 0)
+        Looked { frames, is_short_of_room: self.is_short_of_room || is_cut }
     }
 
     /// The function at `address` by the symbol table alone.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::cache::{Found, SymbolCache};
+use super::cache::SymbolCache;
 use super::chain::Chain;
 use super::dwarf::RawFrame;
 use super::known::KnownChains;
@@ -42,6 +42,13 @@ pub(crate) struct Symbolizer {
     peak_bytes: usize,
 }
 
+/// What was found at an address.
+struct Found {
+    symbols: Arc<[Symbol]>,
+    /// To be answered like this from now on, without another look.
+    is_kept: bool,
+}
+
 impl Symbolizer {
     /// One that shares what it knows with nobody.
     #[cfg(test)]
@@ -74,16 +81,16 @@ impl Symbolizer {
         if let Some(known) = recurs.then(|| self.known.get(map, stack)).flatten() {
             return known;
         }
-        let (mut chain, mut is_final) = (Chain::default(), true);
+        let (mut chain, mut is_kept) = (Chain::default(), true);
         for (number, word) in (0..).zip(stack) {
             if let Framed::Native(address) = word.framed() {
                 let found = self.find(map, address, deadline);
-                is_final &= found.is_final;
+                is_kept &= found.is_kept;
                 chain.push(number, &found.symbols);
             }
         }
         let chain = Arc::new(chain);
-        if recurs && is_final {
+        if recurs && is_kept {
             self.known.insert(map, stack, &chain);
         }
         chain
@@ -92,30 +99,32 @@ impl Symbolizer {
     /// The functions at `address`, the physical one first, then what is inlined there, down to the innermost.
     ///
     /// For a return address, `address` is that less one. Past `deadline`, where the bytes are used up, and where the
-    /// file is gone, names are as good as can be had without reading more: `libfoo.so+0x1f00` at worst. A later trace asks
-    /// again then. A function without a name in a file that was read as a whole is final: a system's libraries have many.
+    /// file is gone, names are as good as can be had without reading more: `libfoo.so+0x1f00` at worst. Past `deadline`,
+    /// or without any name where the bytes are used up, a later trace asks again. All else is kept: a system's libraries
+    /// have many functions without a name.
     fn find(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Found {
         let Some(module) = map.find(address) else {
-            return Found { symbols: [unknown(format!("{address:#x}"), None)].into(), is_final: true };
+            return Found { symbols: [unknown(format!("{address:#x}"), None)].into(), is_kept: true };
         };
         let number = self.number(module);
         let at = address.wrapping_sub(module.bias);
-        if let Some(found) = self.cache.get((number, at)) {
-            return found;
+        if let Some(symbols) = self.cache.get((number, at)) {
+            return Found { symbols, is_kept: true };
         }
         let is_late = Instant::now() >= deadline;
-        let Looked { frames, is_final } = self.look_up(number, at, is_late);
+        let Looked { frames, is_short_of_room } = self.look_up(number, at, is_late);
         let mut symbols = frames.iter().map(|frame| self.symbol(frame)).collect::<Vec<_>>();
         let has_names = !symbols.is_empty();
         if !has_names {
             symbols.push(unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module))));
         }
-        let found = Found { symbols: symbols.into(), is_final };
-        if is_final || has_names && !is_late {
-            self.cache.insert((number, at), &found);
+        let symbols = symbols.into();
+        let is_kept = !is_late && (has_names || !is_short_of_room);
+        if is_kept {
+            self.cache.insert((number, at), &symbols);
         }
         self.keep_within_bound();
-        found
+        Found { symbols, is_kept }
     }
 
     /// Gives up all that was parsed; what was found stays.
@@ -154,7 +163,7 @@ impl Symbolizer {
         let left = self.most_parsed().saturating_sub(self.parsed_bytes());
         let Some((info, module)) = self.modules.get_mut(number as usize) else { return Looked::default() };
         match module {
-            Some(module) if is_late => Looked { frames: module.symbol(at).into_iter().collect(), is_final: false },
+            Some(module) if is_late => Looked { frames: module.symbol(at).into_iter().collect(), ..Looked::default() },
             None if is_late => Looked::default(),
             module => {
                 let open = || Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left);
@@ -267,8 +276,14 @@ mod tests {
         assert!(!Arc::ptr_eq(&chain, &look(&ModuleMap::new(others), StackKind::Await, later())));
     }
 
+    /// Whether a second look at the functions of `stack` is spared.
+    fn is_kept(symbolizer: &mut Symbolizer, map: &ModuleMap, stack: &[StackWord]) -> bool {
+        let mut look = || symbolizer.chain(map, stack, StackKind::Await, later());
+        Arc::ptr_eq(&look(), &look())
+    }
+
     #[test]
-    fn a_function_without_a_name_is_final_where_all_of_its_file_was_read() {
+    fn a_function_without_a_name_is_kept_unless_there_was_no_room_to_read_it() {
         known_function();
         let (map, mut symbolizer) = (program(|_| {}), symbolizer(MANY_BYTES));
         // Before its code a file has data.
@@ -278,13 +293,11 @@ mod tests {
         let stack = [StackWord::native(nameless, Place(0)), StackWord::native(address(), Place(1))];
         let chain = symbolizer.chain(&map, &stack, StackKind::Await, later());
         assert!(chain.symbols().first().unwrap().name.contains("+0x"), "{chain:?}");
-        assert!(Arc::ptr_eq(&chain, &symbolizer.chain(&map, &stack, StackKind::Await, later())));
-        let gone = program(|module| module.build_id = Some([0; 20].into()));
-        let chain = symbolizer.chain(&gone, &stack, StackKind::Await, later());
-        assert!(
-            !Arc::ptr_eq(&chain, &symbolizer.chain(&gone, &stack, StackKind::Await, later())),
-            "it may be read later"
-        );
+        assert!(is_kept(&mut symbolizer, &map, &stack));
+        let replaced = program(|module| module.build_id = Some([0; 20].into()));
+        assert!(is_kept(&mut symbolizer, &replaced, &stack), "a file that was replaced does not come back");
+        let mut without_room = Symbolizer::alone(SymbolSettings { max_bytes: 4_096, debug_file: None });
+        assert!(!is_kept(&mut without_room, &map, &stack[1..]));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::elf::ElfFile;
 const ENTRY: usize = 24;
 /// How many entries are read at once.
 const AT_ONCE: usize = 512;
+/// The tables that a file may have, the better one first, and where their names are.
+const TABLES: [(&str, &str); 2] = [(".symtab", ".strtab"), (".dynsym", ".dynstr")];
 const FUNCTION: u8 = 2;
 const INDIRECT_FUNCTION: u8 = 10;
 
@@ -30,13 +32,18 @@ impl SymbolTable {
     /// Reads `.symtab`, or what the dynamic linker needs. Empty where neither is there or where it would take more
     /// than `most_bytes`.
     pub(super) fn read(file: &ElfFile, most_bytes: usize) -> Self {
-        [(".symtab", ".strtab"), (".dynsym", ".dynstr")]
+        TABLES
             .into_iter()
             .find_map(|(table, names)| {
                 let entries = entries(file, table, most_bytes).ok()?;
                 (!entries.is_empty()).then_some(Self { entries, names })
             })
             .unwrap_or_default()
+    }
+
+    /// Whether `file` has any.
+    pub(super) fn is_in(file: &ElfFile) -> bool {
+        TABLES.into_iter().any(|(table, _)| file.has(table))
     }
 
     pub(super) fn bytes(&self) -> usize {

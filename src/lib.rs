@@ -200,3 +200,10 @@ macro_rules! metadata {
         $crate::Metadata::new([$(($key, $crate::Value::from($value))),*])
     };
 }
+
+/// Not public: what `tests/symbol_memory.rs` needs.
+#[cfg(all(native_capture, feature = "testing"))]
+#[doc(hidden)]
+pub mod __symbols {
+    pub use crate::symbols::memory::Lookup;
+}

@@ -14,14 +14,16 @@ use super::elf::{ElfFile, UnpackBudget};
 use super::pages::PageCache;
 use super::reader::Reader;
 
-/// What addr2line is taken to keep of a unit, for each byte of its entries and of its line program. A guess.
-/// TODO: measure these four with a counting allocator; until then the bound holds by this account only.
-const KEPT_FOR_ENTRIES: usize = 2;
-const KEPT_FOR_LINES: usize = 12;
+/// What addr2line keeps of a unit that it has looked into, for each byte of its entries and of its line program. These four
+/// are held against an allocator that counts by `tests/symbol_memory.rs`.
+const KEPT_FOR_ENTRIES: usize = 1;
+const KEPT_FOR_LINES: usize = 6;
 /// What it keeps of each byte of `.debug_abbrev`, for as long as the context lives.
-const KEPT_FOR_ABBREVIATIONS: usize = 24;
-/// What it keeps of each unit that it has not looked into yet.
-const KEPT_FOR_UNIT: usize = 1024;
+const KEPT_FOR_ABBREVIATIONS: usize = 16;
+/// What it keeps of each unit that it has not looked into yet, beside its list of files and its ranges.
+const KEPT_FOR_UNIT: usize = 2_048;
+/// A range of addresses, and which unit has it.
+const KEPT_FOR_RANGE: usize = 32;
 
 /// A function as the debug information has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,11 +58,8 @@ impl DebugInfo {
         let mut dwarf = load(file, false, &mut budget);
         let mut kept = most_bytes - budget.left;
         kept += dwarf.debug_abbrev.reader().len() * KEPT_FOR_ABBREVIATIONS;
-        let (units, too_long) = survey(&dwarf, most_bytes)?;
-        kept += units * KEPT_FOR_UNIT;
-        if kept > most_bytes {
-            return None;
-        }
+        let survey = Survey::of(&dwarf, most_bytes, most_bytes.checked_sub(kept)?)?;
+        kept += survey.kept;
         dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
         let package = package(path, pages, &mut budget);
         let context = Context::from_dwarf(dwarf).ok()?;
@@ -72,7 +71,7 @@ impl DebugInfo {
             kept: Cell::new(kept),
             charged: RefCell::default(),
             split_off: Cell::default(),
-            too_long,
+            too_long: survey.too_long,
         })
     }
 
@@ -168,25 +167,57 @@ impl DebugInfo {
 }
 
 fn kept_for(unit: &gimli::Unit<Reader>) -> usize {
-    let lines = unit.line_program.as_ref().map_or(0, |program| program.header().raw_program_buf().len());
-    unit.header.length_including_self() * KEPT_FOR_ENTRIES + lines * KEPT_FOR_LINES
+    unit.header.length_including_self() * KEPT_FOR_ENTRIES + kept_for_lines(unit)
 }
 
-/// How many units there are, and the code of those that are too long to look into.
-fn survey(dwarf: &Dwarf<Reader>, most_bytes: usize) -> Option<(usize, Vec<std::ops::Range<u64>>)> {
-    let (mut count, mut too_long) = (0, Vec::new());
-    let mut headers = dwarf.units();
-    while let Some(header) = headers.next().ok()? {
-        count += 1;
-        if header.length_including_self() * KEPT_FOR_ENTRIES > most_bytes / 2 {
-            let unit = dwarf.unit(header).ok()?;
-            let mut ranges = dwarf.unit_ranges(&unit).ok()?;
-            while let Some(range) = ranges.next().ok()? {
-                too_long.push(range.begin..range.end);
+fn kept_for_lines(unit: &gimli::Unit<Reader>) -> usize {
+    unit.line_program.as_ref().map_or(0, |program| program.header().raw_program_buf().len() * KEPT_FOR_LINES)
+}
+
+/// What there is to know before addr2line reads the list of units.
+#[derive(Default)]
+struct Survey {
+    /// What it will keep of them.
+    kept: usize,
+    /// See [`DebugInfo`].
+    too_long: Vec<std::ops::Range<u64>>,
+}
+
+impl Survey {
+    /// `None` when more than `left` bytes would be kept. A unit that alone would take half of `most_bytes` is too long.
+    fn of(dwarf: &Dwarf<Reader>, most_bytes: usize, left: usize) -> Option<Self> {
+        let mut survey = Self::default();
+        let mut headers = dwarf.units();
+        while let Some(header) = headers.next().ok()? {
+            let is_too_long = header.length_including_self() * KEPT_FOR_ENTRIES > most_bytes / 2;
+            // What cannot be read is left out there as well.
+            if let Ok(unit) = dwarf.unit(header) {
+                survey.add(dwarf, &unit, is_too_long)?;
+            }
+            if survey.kept > left {
+                return None;
             }
         }
+        Some(survey)
     }
-    Some((count, too_long))
+
+    fn add(&mut self, dwarf: &Dwarf<Reader>, unit: &gimli::Unit<Reader>, is_too_long: bool) -> Option<()> {
+        let files = unit.line_program.as_ref().map_or(0, |program| program.header().file_names().len());
+        self.kept += KEPT_FOR_UNIT + files.next_power_of_two() * size_of::<gimli::FileEntry<Reader>>();
+        let (mut ranges, mut has_ranges) = (dwarf.unit_ranges(unit).ok()?, false);
+        while let Some(range) = ranges.next().ok()? {
+            has_ranges = true;
+            self.kept += KEPT_FOR_RANGE;
+            if is_too_long {
+                self.too_long.push(range.begin..range.end);
+            }
+        }
+        if !has_ranges {
+            // Then those of its lines are read at once: of code that the linker has left out, for one.
+            self.kept += kept_for_lines(unit);
+        }
+        Some(())
+    }
 }
 
 fn load(file: &ElfFile, is_split: bool, budget: &mut UnpackBudget) -> Dwarf<Reader> {

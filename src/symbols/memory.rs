@@ -1,8 +1,6 @@
-//! What the symboliser holds, by its own account and by the system's.
+//! For tests: a program that is looked up function by function, and what that is said to take.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
-
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,59 +8,60 @@ use super::elf::ElfFile;
 use super::pages::PageCache;
 use super::symbolizer::{SymbolSettings, Symbolizer};
 use super::symtab::SymbolTable;
-use super::testing::{BIAS, build_id};
 use crate::model::native::{ModuleInfo, ModuleMap};
 
-/// `max_symbol_bytes`, as it is when nobody sets it.
-const MOST: usize = 64 << 20;
-/// Another program than the test's own.
-const PROGRAM: &str = "FLAME_ON_MEASURED_PROGRAM";
+const BIAS: u64 = 1 << 40;
+/// Longer than any test.
+const LIMIT: Duration = Duration::from_secs(3_600);
 
-/// What no other measurement in this process is in: anonymous memory that is resident.
-fn resident() -> usize {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("RssAnon:")).unwrap();
-    line.split_ascii_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024
+/// See the module.
+#[expect(missing_debug_implementations, reason = "nobody prints it")]
+pub struct Lookup {
+    symbolizer: Symbolizer,
+    map: ModuleMap,
+    functions: Vec<u64>,
 }
 
-/// Every function of a program, in an order that jumps through it.
-fn functions(path: &Path) -> Vec<u64> {
-    let file = ElfFile::open(path, &PageCache::new(MOST)).unwrap();
-    let addresses = SymbolTable::read(&file, MOST).addresses();
-    let count = addresses.len();
-    // No multiple of 7,919 (a prime) meets another until all were met, unless it divides the count.
-    (0..count).map(|at| addresses[at * 7_919 % count] + 1).collect()
-}
-
-#[test]
-#[ignore = "measures"]
-#[allow(clippy::print_stdout, reason = "what was measured")]
-fn memory_of_a_program_that_is_looked_up_whole() {
-    let path = std::env::var_os(PROGRAM).map_or_else(|| std::env::current_exe().unwrap(), PathBuf::from);
-    let functions = functions(&path);
-    let length = std::fs::metadata(&path).unwrap().len();
-    println!("{}: {length} bytes, {} functions", path.display(), functions.len());
-    let range = BIAS..BIAS + 2 * length;
-    let map = ModuleMap::new(vec![Arc::new(ModuleInfo { build_id: build_id(&path), path, bias: BIAS, range })]);
-    let before = resident();
-    let mut symbolizer = Symbolizer::alone(SymbolSettings { max_bytes: MOST, debug_file: None });
-    let (begun, mut done) = (Instant::now(), 0);
-    for upto in [1, 100, 1_000, 5_000, functions.len()] {
-        for address in functions.iter().take(upto).skip(done) {
-            symbolizer.frames(&map, BIAS + address, Instant::now() + Duration::from_secs(600));
-            assert!(symbolizer.bytes() <= MOST, "{} bytes", symbolizer.bytes());
-        }
-        done = upto;
-        let (held, peak) = (symbolizer.bytes() >> 10, symbolizer.peak_bytes() >> 10);
-        let grown = resident().saturating_sub(before) >> 10;
-        println!("{upto} looked up: {held} KiB held, {peak} at most, resident +{grown} KiB, {:?}", begun.elapsed());
+impl Lookup {
+    /// Nothing is read yet but the list of functions. `None` when the program cannot be read.
+    #[must_use]
+    pub fn new(program: &Path, max_bytes: usize) -> Option<Self> {
+        let file = ElfFile::open(program, &PageCache::new(max_bytes))?;
+        let functions = SymbolTable::read(&file, usize::MAX).addresses();
+        let range = BIAS..BIAS + 2 * std::fs::metadata(program).ok()?.len();
+        let module = ModuleInfo { build_id: file.build_id, path: program.into(), bias: BIAS, range };
+        let symbolizer = Symbolizer::alone(SymbolSettings { max_bytes, debug_file: None });
+        Some(Self { symbolizer, map: ModuleMap::new(vec![Arc::new(module)]), functions })
     }
-    symbolizer.release_idle();
-    println!(
-        "released: {} KiB held, resident +{} KiB",
-        symbolizer.bytes() >> 10,
-        resident().saturating_sub(before) >> 10
-    );
-    drop(symbolizer);
-    println!("dropped: resident +{} KiB", resident().saturating_sub(before) >> 10);
+
+    /// How many there are.
+    #[must_use]
+    pub fn functions(&self) -> usize {
+        self.functions.len()
+    }
+
+    /// Looks up the function number `at`, in an order that jumps through the program; its name.
+    pub fn look_up(&mut self, at: usize) -> String {
+        // No multiple of 7,919 (a prime) meets another until all were met, unless it divides the count.
+        let address = self.functions.get(at * 7_919 % self.functions.len().max(1)).copied().unwrap_or_default();
+        let symbols = self.symbolizer.frames(&self.map, BIAS + address + 1, Instant::now() + LIMIT);
+        symbols.first().map(|symbol| symbol.name.to_string()).unwrap_or_default()
+    }
+
+    /// Bytes by the symboliser's own account.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.symbolizer.bytes()
+    }
+
+    /// The most so far.
+    #[must_use]
+    pub fn most_held(&self) -> usize {
+        self.symbolizer.peak_bytes()
+    }
+
+    /// As when it has been idle.
+    pub fn release(&mut self) {
+        self.symbolizer.release_idle();
+    }
 }

@@ -13,8 +13,8 @@ mod fixtures;
 pub(crate) mod fold;
 mod identity;
 pub(crate) mod known;
-#[cfg(all(test, target_os = "linux"))]
-mod memory;
+#[cfg(all(native_capture, feature = "testing"))]
+pub(crate) mod memory;
 mod module;
 mod name;
 mod pages;

@@ -51,7 +51,7 @@ struct Found {
 
 impl Symbolizer {
     /// One that shares what it knows with nobody.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn alone(settings: SymbolSettings) -> Self {
         let known = KnownChains::within(&settings);
         Self::new(settings, known.into())
@@ -63,7 +63,7 @@ impl Symbolizer {
         Self { settings, cache, known, pages, modules: Vec::new(), peak_bytes: 0 }
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     pub(super) fn frames(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Arc<[Symbol]> {
         self.find(map, address, deadline).symbols
     }

@@ -51,7 +51,7 @@ impl SymbolTable {
     }
 
     /// Where the functions begin.
-    #[cfg(test)]
+    #[cfg(feature = "testing")]
     pub(super) fn addresses(&self) -> Vec<u64> {
         self.entries.iter().map(|entry| entry.address).collect()
     }

@@ -19,6 +19,11 @@ fn what_it_costs() {
     for bytes in [0, 1_024, 4_096, 16_384] {
         println!("handler over {bytes} bytes of stack: {:.0} ns", cost::handler(&probe, bytes));
     }
+    drop(probe);
+    const HZ: u32 = 997;
+    let probe = Probe::start(HZ, CpuSignal::Urg, 4).unwrap();
+    println!("a tick, all that the thread pays for it: {:.1} us", cost::tick(&probe) / 1_000.0);
+    println!("the same of a handler that only counts: {:.1} us", cost::plain_tick(HZ).unwrap() / 1_000.0);
     let counts = Counts::now().since(before);
     assert!(counts.taken > 1_000 && counts.ring_full < counts.taken / 10, "{counts:?}");
 }

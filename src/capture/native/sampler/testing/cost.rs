@@ -1,9 +1,11 @@
 //! What the sampler costs, in nanoseconds.
 
 use std::hint::black_box;
+use std::io;
 use std::time::{Duration, Instant};
 
 use super::Probe;
+use super::host::{self, Manners, Ticking};
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::linux;
 
@@ -57,6 +59,57 @@ pub fn arm(probe: &Probe) -> f64 {
         (0..CALLS).for_each(|_| linux::arm_by_hand());
         per(begin.elapsed(), CALLS)
     }))
+}
+
+/// What a tick costs the thread that is sampled, in nanoseconds of its CPU time: the handler, and what the kernel and a hypervisor do
+/// for a timer and a signal. The median; not a number when the timer never fires.
+pub fn tick(probe: &Probe) -> f64 {
+    each_tick(&mut || {
+        let ((), samples) = probe.poll(1, spin);
+        probe.discard();
+        samples.into()
+    })
+}
+
+/// The same with a handler that only counts, `hz` times a second: what no sampler by timers and signals can go below.
+///
+/// # Errors
+/// When the kernel gives no timer.
+pub fn plain_tick(hz: u32) -> io::Result<f64> {
+    const SIGNAL: libc::c_int = libc::SIGUSR1;
+    let before = host::install_foreign(SIGNAL, Manners::Eats);
+    let mut failure = None;
+    let cost = each_tick(&mut || {
+        let calls = host::foreign_calls();
+        let ticking = Ticking::every(SIGNAL, Duration::from_secs(1) / hz);
+        spin();
+        match ticking {
+            Ok(ticking) => drop(ticking),
+            Err(error) => failure = Some(error),
+        }
+        host::foreign_calls() - calls
+    });
+    before.restore();
+    failure.map_or(Ok(cost), Err)
+}
+
+/// The CPU time of `spin` with ticks in it less that without, over how many there were.
+fn each_tick(with_ticks: &mut dyn FnMut() -> u64) -> f64 {
+    let mut ticks = 0;
+    let timed = |work: &mut dyn FnMut()| {
+        let begin = host::thread_cpu();
+        work();
+        (host::thread_cpu() - begin).as_nanos() as f64
+    };
+    let rounds = (0..ROUNDS).map(|_| timed(&mut || ticks += with_ticks()) - timed(&mut spin)).collect::<Vec<_>>();
+    median(rounds.into_iter()) * ROUNDS as f64 / ticks as f64
+}
+
+/// Some ten milliseconds of work.
+fn spin() {
+    black_box(
+        (0..8_000_000u64).fold(1, |value: u64, step| black_box(value ^ step).wrapping_mul(6_364_136_223_846_793_005)),
+    );
 }
 
 fn per(elapsed: Duration, count: u32) -> f64 {

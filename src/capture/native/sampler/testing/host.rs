@@ -140,6 +140,42 @@ pub fn profile_every(period: Duration) {
     unsafe { setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut()) };
 }
 
+/// Sends the calling thread `signal` once a `period`, a second at most, until it is dropped.
+#[derive(Debug)]
+pub struct Ticking(libc::timer_t);
+
+impl Ticking {
+    /// From now on.
+    ///
+    /// # Errors
+    /// When the kernel gives no timer.
+    pub fn every(signal: libc::c_int, period: Duration) -> io::Result<Self> {
+        // SAFETY: all zeroes is a value of this type of C.
+        let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = signal;
+        let period = libc::timespec { tv_sec: 0, tv_nsec: period.subsec_nanos().into() };
+        let value = libc::itimerspec { it_interval: period, it_value: period };
+        let mut timer: libc::timer_t = std::ptr::null_mut();
+        // SAFETY: the pointers are valid during the calls, and the timer is there when it is set.
+        let result = unsafe {
+            event.sigev_notify_thread_id = libc::gettid();
+            match libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) {
+                0 => libc::timer_settime(timer, 0, &raw const value, std::ptr::null_mut()),
+                error => error,
+            }
+        };
+        if result == 0 { Ok(Self(timer)) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `every`, and nobody else deletes it.
+        unsafe { libc::timer_delete(self.0) };
+    }
+}
+
 /// Runs `work` in a handler on an alternate stack of the usual size: 8 KiB on x86_64, 16 KiB on aarch64, more where the
 /// kernel asks for more.
 ///

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::generations::{Generation, Generations};
 use super::symbol::Symbol;
 use crate::model::frame_hash::IdMap;
 
@@ -12,17 +13,12 @@ pub(super) type Place = (u32, u64);
 /// What an entry of a map costs beside its symbols: key, pointers, the map's own room.
 const ENTRY: usize = 64;
 
-/// Symbols by place. Two generations: when the young one has had its half of the bytes, the old one is given up and
-/// the young one takes its place. What is used again moves to the young one, so what is used often stays.
+/// Symbols by place.
 #[derive(Debug)]
-pub(super) struct SymbolCache {
-    young: Generation,
-    old: Generation,
-    most_bytes: usize,
-}
+pub(super) struct SymbolCache(Generations<Symbols>);
 
 #[derive(Debug, Default)]
-struct Generation {
+struct Symbols {
     symbols: IdMap<Place, Arc<[Symbol]>>,
     texts: HashSet<Arc<str>>,
     bytes: usize,
@@ -30,38 +26,42 @@ struct Generation {
 
 impl SymbolCache {
     pub(super) fn new(most_bytes: usize) -> Self {
-        Self { young: Generation::default(), old: Generation::default(), most_bytes }
+        Self(Generations::within(most_bytes))
     }
 
     pub(super) fn get(&mut self, place: Place) -> Option<Arc<[Symbol]>> {
-        if let Some(found) = self.young.symbols.get(&place) {
+        if let Some(found) = self.0.young.symbols.get(&place) {
             return Some(found.clone());
         }
-        let found = self.old.symbols.get(&place)?.clone();
+        let found = self.0.old.symbols.get(&place)?.clone();
         self.insert(place, &found);
         Some(found)
     }
 
     pub(super) fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
-        if self.young.bytes >= self.most_bytes / 2 {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(place, symbols);
+        self.0.make_room();
+        self.0.young.insert(place, symbols);
     }
 
     /// One copy of each text, however many symbols have it.
     pub(super) fn text(&mut self, text: &str) -> Arc<str> {
-        let known = self.young.texts.get(text).or_else(|| self.old.texts.get(text)).cloned();
-        self.young.keep(known.unwrap_or_else(|| text.into()))
+        let known = self.0.young.texts.get(text).or_else(|| self.0.old.texts.get(text)).cloned();
+        self.0.young.keep(known.unwrap_or_else(|| text.into()))
     }
 
     /// What the cache occupies.
     pub(super) fn bytes(&self) -> usize {
-        self.young.bytes + self.old.bytes
+        self.0.bytes()
     }
 }
 
-impl Generation {
+impl Generation for Symbols {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Symbols {
     fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
         for symbol in symbols.iter() {
             self.keep(symbol.name.clone());

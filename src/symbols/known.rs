@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
+use super::generations::{Generation, Generations};
 use super::symbolizer::{CACHE_SHARE, SymbolSettings};
 use crate::model::frame_hash::IdMap;
 use crate::model::native::ModuleMap;
@@ -16,28 +17,31 @@ const ENTRY: usize = 64;
 /// One chain takes one part in so many of all bytes at most, else it is not kept.
 const LARGEST: usize = 8;
 
-/// See the module. Two generations: when the young one has had its half of the bytes, the old one is given up and the
-/// young one takes its place. What is used again moves to the young one, so what is used often stays.
+/// See the module.
 #[derive(Debug)]
 pub(crate) struct KnownChains {
-    generations: Mutex<Generations>,
-    most_bytes: usize,
+    known: Mutex<Known>,
     /// Since [`KnownChains::take_is_used`] was last asked.
     is_used: AtomicBool,
 }
 
-#[derive(Debug, Default)]
-struct Generations {
+#[derive(Debug)]
+struct Known {
     /// In other modules the same addresses are other functions.
     map: ModuleMap,
-    young: Generation,
-    old: Generation,
+    generations: Generations<Chains>,
 }
 
 #[derive(Debug, Default)]
-struct Generation {
-    chains: IdMap<Box<[StackWord]>, Arc<Chain>>,
+struct Chains {
+    by_stack: IdMap<Box<[StackWord]>, Arc<Chain>>,
     bytes: usize,
+}
+
+impl Generation for Chains {
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
 }
 
 impl KnownChains {
@@ -47,7 +51,8 @@ impl KnownChains {
     }
 
     fn new(most_bytes: usize) -> Self {
-        Self { generations: Mutex::default(), most_bytes, is_used: AtomicBool::new(false) }
+        let known = Known { map: ModuleMap::default(), generations: Generations::within(most_bytes) };
+        Self { known: Mutex::new(known), is_used: AtomicBool::new(false) }
     }
 
     /// The chains of all stacks of `table`, in their order; `None` unless each is known.
@@ -55,35 +60,35 @@ impl KnownChains {
         self.is_used.store(true, Ordering::Relaxed);
         // Freed after the lock is open again: the symbol thread runs behind all others.
         let mut given_up = Vec::new();
-        let mut generations = self.lock();
-        if !generations.is_of(map) {
+        let mut known = self.lock();
+        if !known.is_of(map) {
             return None;
         }
-        table.all().map(|stack| generations.get(stack, self.most_bytes, &mut given_up)).collect()
+        table.all().map(|stack| known.get(stack, &mut given_up)).collect()
     }
 
     pub(super) fn get(&self, map: &ModuleMap, stack: &[StackWord]) -> Option<Arc<Chain>> {
         let mut given_up = Vec::new();
-        let mut generations = self.lock();
-        if !generations.is_of(map) {
+        let mut known = self.lock();
+        if !known.is_of(map) {
             return None;
         }
-        generations.get(stack, self.most_bytes, &mut given_up)
+        known.get(stack, &mut given_up)
     }
 
     /// Forgets what was known of other modules.
     pub(super) fn insert(&self, map: &ModuleMap, stack: &[StackWord], chain: &Arc<Chain>) {
         let mut given_up = Vec::new();
-        let mut generations = self.lock();
-        if !generations.is_of(map) {
-            let others = std::mem::replace(&mut *generations, Generations { map: map.clone(), ..Default::default() });
-            given_up.extend([others.young, others.old]);
+        let mut known = self.lock();
+        if !known.is_of(map) {
+            known.map = map.clone();
+            given_up.extend(known.generations.take());
         }
-        generations.insert(stack, chain, self.most_bytes, &mut given_up);
+        known.insert(stack, chain, &mut given_up);
     }
 
     pub(super) fn clear(&self) {
-        let cleared = std::mem::take(&mut *self.lock());
+        let cleared = self.lock().generations.take();
         drop(cleared);
     }
 
@@ -92,18 +97,17 @@ impl KnownChains {
         self.is_used.swap(false, Ordering::Relaxed)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What they occupy.
     pub(super) fn bytes(&self) -> usize {
-        let generations = self.lock();
-        generations.young.bytes + generations.old.bytes
+        self.lock().generations.bytes()
     }
 }
 
-impl Generations {
+impl Known {
     /// Whether it is of the modules in `map`.
     fn is_of(&mut self, map: &ModuleMap) -> bool {
         if self.map.is_same(map) {
@@ -117,26 +121,24 @@ impl Generations {
         is_equal
     }
 
-    fn get(&mut self, stack: &[StackWord], most_bytes: usize, given_up: &mut Vec<Generation>) -> Option<Arc<Chain>> {
-        if let Some(found) = self.young.chains.get(stack) {
+    fn get(&mut self, stack: &[StackWord], given_up: &mut Vec<Chains>) -> Option<Arc<Chain>> {
+        if let Some(found) = self.generations.young.by_stack.get(stack) {
             return Some(found.clone());
         }
-        let found = self.old.chains.get(stack)?.clone();
-        self.insert(stack, &found, most_bytes, given_up);
+        let found = self.generations.old.by_stack.get(stack)?.clone();
+        self.insert(stack, &found, given_up);
         Some(found)
     }
 
-    fn insert(&mut self, stack: &[StackWord], chain: &Arc<Chain>, most_bytes: usize, given_up: &mut Vec<Generation>) {
+    fn insert(&mut self, stack: &[StackWord], chain: &Arc<Chain>, given_up: &mut Vec<Chains>) {
         let bytes = ENTRY + size_of_val(stack) + chain.bytes();
-        if bytes > most_bytes / LARGEST {
+        if bytes > self.generations.most_bytes() / LARGEST {
             return;
         }
-        if self.young.bytes >= most_bytes / 2 {
-            let full = std::mem::take(&mut self.young);
-            given_up.push(std::mem::replace(&mut self.old, full));
-        }
-        if self.young.chains.insert(stack.into(), chain.clone()).is_none() {
-            self.young.bytes += bytes;
+        given_up.extend(self.generations.make_room());
+        let young = &mut self.generations.young;
+        if young.by_stack.insert(stack.into(), chain.clone()).is_none() {
+            young.bytes += bytes;
         }
     }
 }

@@ -11,6 +11,7 @@ mod elf;
 #[cfg(all(test, target_os = "linux"))]
 mod fixtures;
 pub(crate) mod fold;
+mod generations;
 mod identity;
 pub(crate) mod known;
 #[cfg(all(native_capture, feature = "testing"))]

@@ -118,7 +118,9 @@ pub(super) fn read(raw: &str) -> Named {
     Named { is_body, ..named }
 }
 
+/// Without the C library's marks, and without the version that a symbol table has: `free@GLIBC_2.2.5`.
 fn without_marks(name: &str) -> &str {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
     let is_beginning = BEGINNINGS.contains(&name);
     C_MARKS.iter().filter(|_| !is_beginning).fold(name, |name, mark| name.strip_prefix(mark).unwrap_or(name))
 }
@@ -273,6 +275,8 @@ mod tests {
             ("malloc", "malloc"),
             ("__GI___libc_free", "free"),
             ("__libc_start_main", "__libc_start_main"),
+            ("__libc_start_main@GLIBC_2.2.5", "__libc_start_main"),
+            ("__libc_free@@GLIBC_2.2.5", "free"),
             (
                 "shop::cpu::_::<impl serde_core::de::Deserialize for shop::cpu::Item>::deserialize",
                 "shop::cpu::Item::deserialize",

@@ -171,6 +171,7 @@ impl State {
         let Some(job) = assembly.finish(&self.parts) else {
             return self.stop(myself);
         };
+        let Err(job) = finalize::run_small(&self.parts, job) else { return self.stop(myself) };
         let (parts, myself) = (self.parts.clone(), myself.clone());
         self.task = Some(AbortOnDrop(tokio::spawn(async move {
             finalize::run(&parts, job).await;

@@ -87,6 +87,11 @@ impl CallTree {
         self.max_stacks = self.nodes.len();
     }
 
+    /// How many nodes it has, the root included.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes.len()
+    }
+
     /// The memory that `more` further paths can make it hold: its tables double when they are full.
     pub(crate) fn bytes_with(&self, more: usize) -> usize {
         let doubles = self.nodes.len().saturating_add(more) > self.nodes.capacity()

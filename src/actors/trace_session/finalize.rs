@@ -1,5 +1,6 @@
-//! From a finished call tree to a trace in the outbox: on the blocking pool, a few at a time.
+//! From a finished call tree to a trace in the outbox: on the blocking pool, a few at a time, unless it is small.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +28,10 @@ const FINALIZE_LIMIT: Duration = Duration::from_secs(10);
 /// it takes a minute at the worst until it moves on without reading.
 #[cfg(native_capture)]
 const NAMING_LIMIT: Duration = Duration::from_secs(150);
+
+/// Nodes of a tree that is finished where its session runs: some 20 µs, which handing it to another thread and being told of
+/// its end would take as well.
+const SMALL: usize = 1_024;
 
 /// Everything that a finished trace is made from.
 pub(super) struct FinalizeJob {
@@ -74,18 +79,38 @@ impl Drop for Finished {
     }
 }
 
+/// Finishes a small trace at once, and puts it into the outbox or counts why not.
+///
+/// # Errors
+/// The job, when it is for [`run`].
+pub(super) fn run_small(parts: &Parts, mut job: Box<FinalizeJob>) -> Result<(), Box<FinalizeJob>> {
+    if job.nodes() > SMALL {
+        return Err(job);
+    }
+    let trace = job.trace.clone();
+    let build = || if job.name_without_reading(parts) { Ok(job.build()) } else { Err(job) };
+    // A panic's payload is leaked: its drop could panic again.
+    let built = catch_unwind(AssertUnwindSafe(build)).map_err(std::mem::forget).ok().transpose()?;
+    hand_over(parts, &trace, built);
+    Ok(())
+}
+
 /// Finishes the trace and puts it into the outbox, or counts why not.
 pub(super) async fn run(parts: &Arc<Parts>, job: Box<FinalizeJob>) {
     let trace = job.trace.clone();
     match timeout(job.limit(), finish(parts, job)).await {
-        Ok(finished) => match finished.and_then(|mut finished| finished.0.take()) {
-            Some(finished) => {
-                trace.settle_elsewhere();
-                parts.traces.push(finished);
-            }
-            None => trace.settle(Count::FinalizeFailed),
-        },
+        Ok(finished) => hand_over(parts, &trace, finished),
         Err(_) => trace.settle(Count::FinalizeTimedOut),
+    }
+}
+
+fn hand_over(parts: &Parts, trace: &SharedTrace, finished: Option<Finished>) {
+    match finished.and_then(|mut finished| finished.0.take()) {
+        Some(finished) => {
+            trace.settle_elsewhere();
+            parts.traces.push(finished);
+        }
+        None => trace.settle(Count::FinalizeFailed),
     }
 }
 
@@ -106,6 +131,31 @@ impl FinalizeJob {
     #[cfg(not(native_capture))]
     fn limit(&self) -> Duration {
         FINALIZE_LIMIT
+    }
+
+    /// How many nodes the tree has when it has all its names, at a guess.
+    #[cfg(native_capture)]
+    fn nodes(&self) -> usize {
+        self.tree.nodes() + self.native.as_ref().map_or(0, super::naming::nodes)
+    }
+
+    #[cfg(not(native_capture))]
+    fn nodes(&self) -> usize {
+        self.tree.nodes()
+    }
+
+    /// Names its native frames, where nothing has to be read for that; false where something has.
+    #[cfg(native_capture)]
+    fn name_without_reading(&mut self, parts: &Parts) -> bool {
+        let Some(symbols) = parts.symbols.as_ref().filter(|_| self.native.is_some()) else { return true };
+        let Some(chains) = self.known_chains(symbols.known()) else { return false };
+        self.name_known(&chains, parts.limits().raw_stacks);
+        true
+    }
+
+    #[cfg(not(native_capture))]
+    fn name_without_reading(&mut self, _: &Parts) -> bool {
+        true
     }
 
     pub(super) fn build(self) -> Finished {

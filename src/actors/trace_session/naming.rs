@@ -24,8 +24,11 @@ use crate::symbols::thread::SymbolThread;
 /// How long a trace waits and has its symbols read, together: past that the line before the thread moves on with the names
 /// that are known. `max_symbol_time_ms` is no longer.
 const LINE_LIMIT: Duration = Duration::from_secs(60);
-/// Nodes that one entry of the log adds to the tree, at a guess: a path of the user's own functions.
-const NODES_AN_ENTRY: usize = 16;
+/// Nodes that `log` adds to the tree, at a guess: a path of the user's own functions for each entry.
+pub(super) fn nodes(log: &NativeLog) -> usize {
+    const AN_ENTRY: usize = 16;
+    log.entries().saturating_mul(AN_ENTRY)
+}
 
 /// Builds the trace with native frames: beside other traces where all of its stacks were named before, else on the symbol
 /// thread.
@@ -67,12 +70,12 @@ fn modules() -> ModuleMap {
 
 impl FinalizeJob {
     /// The chains of all its stacks; `None` where there is something to read.
-    fn known_chains(&self, known: &KnownChains) -> Option<Vec<Arc<Chain>>> {
+    pub(super) fn known_chains(&self, known: &KnownChains) -> Option<Vec<Arc<Chain>>> {
         let log = self.native.as_ref().filter(|log| log.sampled.is_empty())?;
         known.all(&modules(), &log.stacks)
     }
 
-    fn name_known(&mut self, chains: &[Arc<Chain>], is_raw: bool) {
+    pub(super) fn name_known(&mut self, chains: &[Arc<Chain>], is_raw: bool) {
         let known = |stack: Stack<'_>| match stack {
             Stack::Wait(stack) => usize::try_from(stack.0).ok().and_then(|number| chains.get(number)).cloned(),
             Stack::Sample(_) => None,
@@ -112,7 +115,7 @@ impl FinalizeJob {
 
     /// Without room for more, the tree stays as it is.
     fn make_room(&mut self, log: &NativeLog) {
-        let more = self.tree.bytes_with(log.entries().saturating_mul(NODES_AN_ENTRY)) as u64;
+        let more = self.tree.bytes_with(nodes(log)) as u64;
         let has_room = self.memory.as_mut().is_some_and(|memory| {
             let more = more.saturating_sub(memory.bytes());
             more == 0 || memory.grow(more)

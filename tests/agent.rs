@@ -25,6 +25,30 @@ fn synchronous_work_is_traced_without_a_runtime() {
     assert_eq!(agent.active_traces(), 0);
 }
 
+#[test]
+fn a_trace_of_more_paths_than_its_session_finishes_itself_is_shipped_as_well() {
+    const NAMES: [&str; 40] = {
+        let mut names = ["work"; 40];
+        let text = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+        let mut at = 0;
+        while at < names.len() {
+            names[at] = text.split_at(at + 1).0;
+            at += 1;
+        }
+        names
+    };
+    let agent = TestAgent::start().unwrap();
+    agent.unit("shop.batch", || "nightly").in_scope(|| {
+        for outer in NAMES {
+            in_frame(outer, || NAMES.into_iter().for_each(|inner| in_frame(inner, || std::hint::black_box(()))));
+        }
+    });
+    let traces = agent.traces_blocking();
+    let [trace] = &traces[..] else { panic!("{traces:?} {:?}", agent.stats()) };
+    assert_conserved(trace);
+    assert!(agent.stats().events >= 2 * 40 * 40, "{:?}", agent.stats());
+}
+
 #[tokio::test]
 async fn an_await_is_a_sleep_under_its_frame_and_a_call_explains_it() {
     let agent = TestAgent::start().unwrap();

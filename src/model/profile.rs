@@ -1,8 +1,9 @@
 //! A finished trace's tree, ready to be filtered and encoded.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::frame::NamedFrame;
+use super::frame_hash::IdMap;
 use super::time::Nanos;
 
 /// Where [`ProfileNode::parent`] of the root points.
@@ -36,13 +37,15 @@ impl Profile {
         /// The two counters before an `Arc`'s content.
         const ARC_HEADER: usize = 2 * size_of::<usize>();
         let names = self.frames.iter().map(|frame| &*frame.name);
-        let texts: usize = names.chain(self.files()).map(|text| text.len() + ARC_HEADER).sum();
+        let texts: usize = names.chain(self.files().iter().copied()).map(|text| text.len() + ARC_HEADER).sum();
         texts + self.frames.capacity() * size_of::<NamedFrame>() + self.nodes.capacity() * size_of::<ProfileNode>()
     }
 
-    /// The distinct files that the frames are from.
-    pub(crate) fn files(&self) -> HashSet<&str> {
-        self.frames.iter().filter_map(|frame| frame.source.as_ref()).map(|source| &*source.file).collect()
+    /// The files that the frames are from; a text that frames share occurs once.
+    pub(crate) fn files(&self) -> Vec<&str> {
+        let files = self.frames.iter().filter_map(|frame| frame.source.as_ref()).map(|source| &source.file);
+        let mut seen = IdMap::with_capacity_and_hasher(self.frames.len().min(64), Default::default());
+        files.filter(|file| seen.insert(Arc::as_ptr(file).addr(), ()).is_none()).map(|file| &**file).collect()
     }
 
     /// The sum of all own times: the trace's duration.

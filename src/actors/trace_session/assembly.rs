@@ -1,6 +1,7 @@
 //! From a trace's lanes to its finished call tree.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -192,16 +193,18 @@ pub(super) struct OwnNames {
 impl OwnNames {
     /// The frame of that name; [`FrameId::OTHER`] once there is no room.
     pub(super) fn frame(&mut self, named: NamedFrame) -> FrameId {
-        if let Some(index) = self.by_name.get(&named.name) {
-            return FrameId(FrameId::FIRST_OWN + index);
-        }
-        let bytes = self.bytes + named.name.len() + LABEL_OVERHEAD;
-        let Some(index) = u32::try_from(self.names.len()).ok().filter(|_| bytes <= MAX_LABEL_BYTES) else {
-            return FrameId::OTHER;
+        let index = match self.by_name.entry(named.name.clone()) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let bytes = self.bytes + named.name.len() + LABEL_OVERHEAD;
+                let Some(index) = u32::try_from(self.names.len()).ok().filter(|_| bytes <= MAX_LABEL_BYTES) else {
+                    return FrameId::OTHER;
+                };
+                self.bytes = bytes;
+                self.names.push(named);
+                *new.insert(index)
+            }
         };
-        self.bytes = bytes;
-        self.by_name.insert(named.name.clone(), index);
-        self.names.push(named);
         FrameId(FrameId::FIRST_OWN + index)
     }
 

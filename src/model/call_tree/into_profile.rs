@@ -1,6 +1,7 @@
 //! Names the frames of a finished tree and puts its nodes in pre-order.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::{CallTree, NONE, to_index};
@@ -18,7 +19,7 @@ impl CallTree {
         root_name: &str,
         mut resolve: impl FnMut(FrameId) -> N,
     ) -> Profile {
-        let mut names = Names::new(root_name, |frame| resolve(frame).into());
+        let mut names = Names::new(root_name, self.nodes.len(), |frame| resolve(frame).into());
         let mut nodes: Vec<_> = self.nodes.iter().map(|node| Named::new(node.parent, node.own)).collect();
         for (named, node) in nodes.iter_mut().zip(&self.nodes).skip(1) {
             named.name = names.index_of(node.frame);
@@ -42,15 +43,20 @@ struct Names<R> {
 }
 
 impl<R: FnMut(FrameId) -> NamedFrame> Names<R> {
-    fn new(root_name: &str, resolve: R) -> Self {
-        let root: Arc<str> = root_name.into();
-        Self {
+    /// For a tree of so many nodes.
+    fn new(root_name: &str, nodes: usize, resolve: R) -> Self {
+        /// Past it, the tables grow as names are found: of most large trees each name occurs many times.
+        const AT_ONCE: usize = 64;
+        let expected = nodes.min(AT_ONCE);
+        let mut names = Self {
             resolve,
-            distinct: vec![root.clone().into()],
-            by_name: HashMap::from([(root, 0)]),
-            by_frame: IdMap::default(),
+            distinct: Vec::with_capacity(expected),
+            by_name: HashMap::with_capacity(expected),
+            by_frame: IdMap::with_capacity_and_hasher(expected, Default::default()),
             has_synonyms: false,
-        }
+        };
+        names.index_of_name(Arc::<str>::from(root_name).into());
+        names
     }
 
     fn index_of(&mut self, frame: FrameId) -> u32 {
@@ -58,25 +64,26 @@ impl<R: FnMut(FrameId) -> NamedFrame> Names<R> {
             return *index;
         }
         let named = (self.resolve)(frame);
-        let index = match self.by_name.get(&named.name) {
-            Some(index) => {
-                self.has_synonyms = true;
-                let index = *index;
-                self.add_source(index, named);
-                index
-            }
-            None => self.add(named),
-        };
+        let index = self.index_of_name(named);
         self.by_frame.insert(frame, index);
         index
     }
 
-    fn add(&mut self, named: NamedFrame) -> u32 {
-        // There are no more names than nodes, and those are counted in 32 bits.
-        let index = u32::try_from(self.distinct.len()).unwrap_or(NONE);
-        self.by_name.insert(named.name.clone(), index);
-        self.distinct.push(named);
-        index
+    fn index_of_name(&mut self, named: NamedFrame) -> u32 {
+        match self.by_name.entry(named.name.clone()) {
+            Entry::Occupied(known) => {
+                self.has_synonyms = true;
+                let index = *known.get();
+                self.add_source(index, named);
+                index
+            }
+            Entry::Vacant(new) => {
+                // There are no more names than nodes, and those are counted in 32 bits.
+                let index = *new.insert(u32::try_from(self.distinct.len()).unwrap_or(NONE));
+                self.distinct.push(named);
+                index
+            }
+        }
     }
 
     fn add_source(&mut self, index: u32, named: NamedFrame) {

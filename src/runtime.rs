@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! flame-on          current-thread runtime: the actors, the pumps, the main loop
-//! flame-on (more)   its blocking pool: finishing traces, adapters
+//! flame-on (more)   its blocking pool: finishing traces that are not small, adapters
 //! ```
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,5 +1,5 @@
-//! Runs finalisations on the blocking pool: at most `max_concurrent_finalizations` at once, and as many as wait in one
-//! turn of a thread, because waking one costs more than finishing a small trace.
+//! Runs finalisations that are not small on the blocking pool: at most `max_concurrent_finalizations` at once, and as many
+//! as wait in one turn of a thread, because waking one costs as much as finishing a trace of some hundred paths.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};

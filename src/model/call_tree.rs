@@ -164,12 +164,6 @@ impl CallTree {
         one
     }
 
-    /// How many nodes there are, the root included.
-    #[cfg(test)]
-    pub(crate) fn node_count(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// How often a new path found no room and folded into its parent.
     pub(crate) fn folded_paths(&self) -> u64 {
         self.folded_paths

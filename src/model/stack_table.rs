@@ -84,6 +84,12 @@ impl StackTable {
         self.stacks.by_number.is_empty()
     }
 
+    /// How many stacks there are, and pairs of stacks within the sets.
+    pub(crate) fn stacks_and_pairs(&self) -> usize {
+        let pairs: usize = self.sets.by_number.iter().map(|set| set.len() * set.len()).sum();
+        self.stacks.by_number.len() + pairs
+    }
+
     /// The frames of every stack, root to leaf, in the order of their numbers.
     pub(crate) fn all(&self) -> impl Iterator<Item = &[StackWord]> {
         self.stacks.by_number.iter().map(|stack| &**stack)

@@ -59,9 +59,8 @@ type OnEvicted<T> = Box<dyn Fn(T, Eviction) + Send + Sync>;
 
 /// Where items wait for a shipper. Cheap to clone; outlives any one actor instance.
 ///
-/// A mutex, although producers are not the shipper's thread: they are the few threads that finish traces
-/// (each item took them milliseconds), both bounds have to hold together, and what is done under the lock
-/// moves pointers. Nothing is called, rung or dropped under it.
+/// A mutex, although several threads finish traces: they are few, each item took them ten microseconds at least, both
+/// bounds have to hold together, and what is done under the lock moves pointers. Nothing is called, rung or dropped under it.
 pub(crate) struct Outbox<T>(Arc<Inner<T>>);
 
 struct Inner<T> {

@@ -54,13 +54,14 @@ impl DebugInfo {
         if !Self::is_in(file) {
             return None;
         }
-        let mut budget = UnpackBudget { left: most_bytes };
+        let mut budget = UnpackBudget::of(most_bytes);
         let mut dwarf = load(file, false, &mut budget);
         let mut kept = most_bytes - budget.left;
         kept += dwarf.debug_abbrev.reader().len() * KEPT_FOR_ABBREVIATIONS;
-        let survey = Survey::of(&dwarf, most_bytes, most_bytes.checked_sub(kept)?)?;
-        kept += survey.kept;
+        let left = most_bytes.checked_sub(kept)?;
         dwarf.populate_abbreviations_cache(gimli::AbbreviationsCacheStrategy::Duplicates);
+        let survey = Survey::of(&dwarf, most_bytes, left)?;
+        kept += survey.kept;
         let package = package(path, pages, &mut budget);
         let context = Context::from_dwarf(dwarf).ok()?;
         Some(Self {
@@ -86,8 +87,13 @@ impl DebugInfo {
     }
 
     /// Whether the unit of `address` is not looked into, for want of room.
-    pub(super) fn is_cut_at(&self, address: u64) -> bool {
+    fn is_cut_at(&self, address: u64) -> bool {
         self.too_long.iter().any(|range| range.contains(&address))
+    }
+
+    /// Whether more could be known of `address`, had there been more room.
+    pub(super) fn is_short_of_room_at(&self, address: u64) -> bool {
+        self.budget.borrow().is_exceeded || self.is_cut_at(address)
     }
 
     /// Where the information of the units that were looked into was, of those that are not in the file itself.
@@ -189,10 +195,12 @@ impl Survey {
         let mut survey = Self::default();
         let mut headers = dwarf.units();
         while let Some(header) = headers.next().ok()? {
-            let is_too_long = header.length_including_self() * KEPT_FOR_ENTRIES > most_bytes / 2;
+            if matches!(header.type_(), gimli::UnitType::Type { .. } | gimli::UnitType::SplitType { .. }) {
+                continue;
+            }
             // What cannot be read is left out there as well.
             if let Ok(unit) = dwarf.unit(header) {
-                survey.add(dwarf, &unit, is_too_long)?;
+                survey.add(dwarf, &unit, kept_for(&unit) > most_bytes / 2)?;
             }
             if survey.kept > left {
                 return None;
@@ -204,16 +212,23 @@ impl Survey {
     fn add(&mut self, dwarf: &Dwarf<Reader>, unit: &gimli::Unit<Reader>, is_too_long: bool) -> Option<()> {
         let files = unit.line_program.as_ref().map_or(0, |program| program.header().file_names().len());
         self.kept += KEPT_FOR_UNIT + files.next_power_of_two() * size_of::<gimli::FileEntry<Reader>>();
-        let (mut ranges, mut has_ranges) = (dwarf.unit_ranges(unit).ok()?, false);
-        while let Some(range) = ranges.next().ok()? {
-            has_ranges = true;
-            self.kept += KEPT_FOR_RANGE;
-            if is_too_long {
-                self.too_long.push(range.begin..range.end);
+        if unit.header.type_() == gimli::UnitType::Partial {
+            return Some(());
+        }
+        let mut has_ranges = false;
+        // The linker gives code that it leaves out the highest addresses, and gimli would add its length to them.
+        if unit.low_pc < u64::MAX / 2 {
+            let mut ranges = dwarf.unit_ranges(unit).ok()?;
+            while let Some(range) = ranges.next().ok()? {
+                has_ranges |= range.begin < range.end;
+                self.kept += KEPT_FOR_RANGE;
+                if is_too_long {
+                    self.too_long.push(range.begin..range.end);
+                }
             }
         }
         if !has_ranges {
-            // Then those of its lines are read at once: of code that the linker has left out, for one.
+            // Then those of its lines are read at once.
             self.kept += kept_for_lines(unit);
         }
         Some(())

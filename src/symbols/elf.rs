@@ -45,6 +45,14 @@ pub(super) struct ElfFile {
 #[derive(Debug)]
 pub(super) struct UnpackBudget {
     pub(super) left: usize,
+    /// A section was left out, because there was no room for it.
+    pub(super) is_exceeded: bool,
+}
+
+impl UnpackBudget {
+    pub(super) fn of(left: usize) -> Self {
+        Self { left, is_exceeded: false }
+    }
 }
 
 impl ElfFile {
@@ -105,7 +113,9 @@ impl ElfFile {
         let Some(length) = section.unpacked else {
             return Some(Reader::of_file(self.file.clone(), section.offset, section.size));
         };
-        let length = usize::try_from(length).ok().filter(|length| *length <= budget.left)?;
+        let length = usize::try_from(length).ok().filter(|length| *length <= budget.left);
+        budget.is_exceeded |= length.is_none();
+        let length = length?;
         let bytes = unpack(&self.file, section.offset, section.size, length).ok()?;
         budget.left -= length;
         Some(Reader::of_memory(bytes.into()))

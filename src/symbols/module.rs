@@ -20,8 +20,8 @@ pub(super) struct Module {
     table: Option<(ElfFile, SymbolTable)>,
     state: FileState,
     is_named_file_used: bool,
-    /// Some of its files would have taken more memory than there was.
-    is_short_of_room: bool,
+    /// Some of its files could not be read, for now or for want of memory.
+    is_incomplete: bool,
 }
 
 /// What a module says of an address.
@@ -29,8 +29,8 @@ pub(super) struct Module {
 pub(super) struct Looked {
     /// Outermost first.
     pub(super) frames: Vec<RawFrame>,
-    /// For want of memory there may be less of them than in the files.
-    pub(super) is_short_of_room: bool,
+    /// There may be less of them than in the files, because these could not be read, for now or for want of memory.
+    pub(super) is_incomplete: bool,
 }
 
 /// A file that the debug information was moved to.
@@ -58,7 +58,7 @@ impl Module {
             .or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
         let state = state(program.as_ref(), info.is_some());
         let is_named_file_used = separate.as_ref().is_some_and(|separate| separate.is_named);
-        let mut is_short_of_room = state == FileState::TooLong
+        let mut is_incomplete = matches!(state, FileState::TooLong | FileState::Gone)
             || info.is_none() && separate.as_ref().is_some_and(|separate| DebugInfo::is_in(&separate.file));
         let left = most_bytes.saturating_sub(info.as_ref().map_or(0, DebugInfo::bytes));
         let table = [program, separate.map(|separate| separate.file)]
@@ -67,8 +67,8 @@ impl Module {
             .map(|file| (SymbolTable::read(&file, left), file))
             .max_by_key(|(table, _)| table.bytes())
             .map(|(table, file)| (file, table));
-        is_short_of_room |= table.as_ref().is_some_and(|(file, table)| table.bytes() == 0 && SymbolTable::is_in(file));
-        Self { info, table, state, is_named_file_used, is_short_of_room }
+        is_incomplete |= table.as_ref().is_some_and(|(_, table)| table.is_short_of_room());
+        Self { info, table, state, is_named_file_used, is_incomplete }
     }
 
     /// What is kept in memory, the pages of files aside.
@@ -91,8 +91,8 @@ impl Module {
             Some(_) => {}
         }
         frames.retain(|frame| frame.name.is_some());
-        let is_cut = self.info.as_ref().is_some_and(|info| info.is_cut_at(address));
-        Looked { frames, is_short_of_room: self.is_short_of_room || is_cut }
+        let is_short_of_room = self.info.as_ref().is_some_and(|info| info.is_short_of_room_at(address));
+        Looked { frames, is_incomplete: self.is_incomplete || is_short_of_room }
     }
 
     /// The function at `address` by the symbol table alone.

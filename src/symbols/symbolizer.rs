@@ -100,8 +100,8 @@ impl Symbolizer {
     ///
     /// For a return address, `address` is that less one. Past `deadline`, where the bytes are used up, and where the
     /// file is gone, names are as good as can be had without reading more: `libfoo.so+0x1f00` at worst. Past `deadline`,
-    /// or without any name where the bytes are used up, a later trace asks again. All else is kept: a system's libraries
-    /// have many functions without a name.
+    /// or without any name where the bytes are used up or the file is gone, a later trace asks again. All else is kept: a
+    /// system's libraries have many functions without a name.
     fn find(&mut self, map: &ModuleMap, address: u64, deadline: Instant) -> Found {
         let Some(module) = map.find(address) else {
             return Found { symbols: [unknown(format!("{address:#x}"), None)].into(), is_kept: true };
@@ -112,14 +112,14 @@ impl Symbolizer {
             return Found { symbols, is_kept: true };
         }
         let is_late = Instant::now() >= deadline;
-        let Looked { frames, is_short_of_room } = self.look_up(number, at, is_late);
+        let Looked { frames, is_incomplete } = self.look_up(number, at, is_late);
         let mut symbols = frames.iter().map(|frame| self.symbol(frame)).collect::<Vec<_>>();
         let has_names = !symbols.is_empty();
         if !has_names {
             symbols.push(unknown(format!("{}+{at:#x}", file_name(module)), Some(place_of(module))));
         }
         let symbols = symbols.into();
-        let is_kept = !is_late && (has_names || !is_short_of_room);
+        let is_kept = !is_late && (has_names || !is_incomplete);
         if is_kept {
             self.cache.insert((number, at), &symbols);
         }
@@ -295,8 +295,10 @@ mod tests {
         assert!(chain.symbols().first().unwrap().name.contains("+0x"), "{chain:?}");
         assert!(is_kept(&mut symbolizer, &map, &stack));
         let replaced = program(|module| module.build_id = Some([0; 20].into()));
-        assert!(is_kept(&mut symbolizer, &replaced, &stack), "a file that was replaced does not come back");
-        let mut without_room = Symbolizer::alone(SymbolSettings { max_bytes: 4_096, debug_file: None });
+        assert!(!is_kept(&mut symbolizer, &replaced, &stack), "it may be read later");
+        // Room for the chain, and not for the program.
+        let mut without_room = Symbolizer::alone(SymbolSettings { max_bytes: 64 * 1024, debug_file: None });
+        assert!(is_kept(&mut without_room, &ModuleMap::default(), &stack[1..]));
         assert!(!is_kept(&mut without_room, &map, &stack[1..]));
     }
 

@@ -26,24 +26,29 @@ struct Entry {
 pub(super) struct SymbolTable {
     entries: Vec<Entry>,
     names: &'static str,
+    /// A table was left out, because there was no room for it.
+    is_short_of_room: bool,
 }
 
 impl SymbolTable {
     /// Reads `.symtab`, or what the dynamic linker needs. Empty where neither is there or where it would take more
     /// than `most_bytes`.
     pub(super) fn read(file: &ElfFile, most_bytes: usize) -> Self {
-        TABLES
-            .into_iter()
-            .find_map(|(table, names)| {
-                let entries = entries(file, table, most_bytes).ok()?;
-                (!entries.is_empty()).then_some(Self { entries, names })
-            })
-            .unwrap_or_default()
+        let mut is_short_of_room = false;
+        let read = TABLES.into_iter().find_map(|(table, names)| match entries(file, table, most_bytes) {
+            Ok(entries) => (!entries.is_empty()).then_some((entries, names)),
+            Err(error) => {
+                is_short_of_room |= error.kind() == io::ErrorKind::OutOfMemory;
+                None
+            }
+        });
+        let (entries, names) = read.unwrap_or_default();
+        Self { entries, names, is_short_of_room }
     }
 
-    /// Whether `file` has any.
-    pub(super) fn is_in(file: &ElfFile) -> bool {
-        TABLES.into_iter().any(|(table, _)| file.has(table))
+    /// Whether a table was left out, because there was no room for it.
+    pub(super) fn is_short_of_room(&self) -> bool {
+        self.is_short_of_room
     }
 
     pub(super) fn bytes(&self) -> usize {

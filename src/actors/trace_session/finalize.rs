@@ -29,9 +29,9 @@ const FINALIZE_LIMIT: Duration = Duration::from_secs(10);
 #[cfg(native_capture)]
 const NAMING_LIMIT: Duration = Duration::from_secs(150);
 
-/// Nodes of a tree that is finished where its session runs: some 20 µs, which handing it to another thread and being told of
-/// its end would take as well.
-const SMALL: usize = 1_024;
+/// Steps of a trace that is finished where its session runs: its nodes, and what naming goes through. Most such traces take 10 µs,
+/// and none much more than a tenth of a millisecond; handing one to another thread and being told of its end takes 10 as well.
+const SMALL: usize = 256;
 
 /// Everything that a finished trace is made from.
 pub(super) struct FinalizeJob {
@@ -84,7 +84,7 @@ impl Drop for Finished {
 /// # Errors
 /// The job, when it is for [`run`].
 pub(super) fn run_small(parts: &Parts, mut job: Box<FinalizeJob>) -> Result<(), Box<FinalizeJob>> {
-    if job.nodes() > SMALL {
+    if job.steps() > SMALL {
         return Err(job);
     }
     let trace = job.trace.clone();
@@ -133,14 +133,14 @@ impl FinalizeJob {
         FINALIZE_LIMIT
     }
 
-    /// How many nodes the tree has when it has all its names, at a guess.
+    /// See [`SMALL`].
     #[cfg(native_capture)]
-    fn nodes(&self) -> usize {
-        self.tree.nodes() + self.native.as_ref().map_or(0, super::naming::nodes)
+    fn steps(&self) -> usize {
+        self.tree.nodes() + self.native.as_ref().map_or(0, |log| 4 * log.entries() + log.stacks.stacks_and_pairs())
     }
 
     #[cfg(not(native_capture))]
-    fn nodes(&self) -> usize {
+    fn steps(&self) -> usize {
         self.tree.nodes()
     }
 

@@ -24,11 +24,8 @@ use crate::symbols::thread::SymbolThread;
 /// How long a trace waits and has its symbols read, together: past that the line before the thread moves on with the names
 /// that are known. `max_symbol_time_ms` is no longer.
 const LINE_LIMIT: Duration = Duration::from_secs(60);
-/// Nodes that `log` adds to the tree, at a guess: a path of the user's own functions for each entry.
-pub(super) fn nodes(log: &NativeLog) -> usize {
-    const AN_ENTRY: usize = 16;
-    log.entries().saturating_mul(AN_ENTRY)
-}
+/// Nodes that one entry of the log adds to the tree, at a guess: a path of the user's own functions.
+const NODES_AN_ENTRY: usize = 16;
 
 /// Builds the trace with native frames: beside other traces where all of its stacks were named before, else on the symbol
 /// thread.
@@ -115,7 +112,7 @@ impl FinalizeJob {
 
     /// Without room for more, the tree stays as it is.
     fn make_room(&mut self, log: &NativeLog) {
-        let more = self.tree.bytes_with(nodes(log)) as u64;
+        let more = self.tree.bytes_with(log.entries().saturating_mul(NODES_AN_ENTRY)) as u64;
         let has_room = self.memory.as_mut().is_some_and(|memory| {
             let more = more.saturating_sub(memory.bytes());
             more == 0 || memory.grow(more)

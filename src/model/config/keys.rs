@@ -104,8 +104,8 @@ macro_rules! with_keys {
             max_capture_bytes => max_capture_bytes: Memory { default: 64 * MIB, min: 64 * KIB, max: 64 * GIB }, live;
             /// How long a trace lasts at most. Past it, it is shipped as it stands, marked as truncated.
             max_trace_duration_ms => max_trace_duration: Millis { default: 600_000, min: 1, max: 24 * 60 * 60 * 1_000 }, live;
-            /// How many traces are finished (filtered, named, encoded) at once. Small ones, which take some 20 µs, are
-            /// finished where their session runs.
+            /// How many traces are finished (named, filtered) at once. Small ones, which take some 10 µs, are finished
+            /// where their session runs.
             max_concurrent_finalizations => max_concurrent_finalizations: Count { default: 2, min: 1, max: 256 }, live;
 
             /// How often a running thread is sampled; 0 switches CPU samples off.

@@ -113,7 +113,7 @@ proptest! {
         let expected = latest.max().unwrap_or(0).max(end);
         let finished = fold_all(FoldLimits { max_stacks, max_depth }, logs_every_sleep, &inputs, end);
         prop_assert_eq!(finished.duration, Nanos(expected));
-        prop_assert!(finished.tree.node_count() <= max_stacks);
+        prop_assert!(finished.tree.nodes() <= max_stacks);
         let profile = finished.tree.into_profile("root", |frame| frame.0.to_string());
         prop_assert_eq!(profile.total(), Nanos(expected));
     }

@@ -62,7 +62,7 @@ pub fn arm(probe: &Probe) -> f64 {
 }
 
 /// What a tick costs the thread that is sampled, in nanoseconds of its CPU time: the handler, and what the kernel and a hypervisor do
-/// for a timer and a signal. The median; not a number when the timer never fires.
+/// for a timer and a signal. The median; not a finite number when the timer never fires.
 pub fn tick(probe: &Probe) -> f64 {
     each_tick(&mut || {
         let ((), samples) = probe.poll(1, spin);

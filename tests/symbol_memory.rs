@@ -76,8 +76,8 @@ fn the_account_is_what_the_allocator_says() {
         assert!(live <= account + MIB / 4, "{live} bytes, {account} by its account, after {at}");
         assert!(account <= live + live / 2 + MIB, "{account} by its account, {live} bytes, after {at}");
     }
-    // The files of this program were parsed.
-    assert!(held.live() > 8 * MIB && held.most() <= MOST, "{} bytes, {} at most", held.live(), held.most());
+    // What was parsed may just have been given up for want of room.
+    assert!((8 * MIB..=MOST).contains(&held.most()), "{} bytes at most", held.most());
     lookup.release();
     assert!(held.live() <= MIB, "{} bytes", held.live());
 }

@@ -1,12 +1,15 @@
 //! What a request costs that is not sampled: no allocation. In a binary of its own, because of the allocator.
 #![allow(unsafe_code, clippy::unwrap_used, reason = "a test's own allocator")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "common/allocator.rs"]
+mod allocator;
+
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
+use allocator::Counting;
 use bytes::Bytes;
 use flame_on::testing::TestAgent;
 use http::{Request, Response};
@@ -19,30 +22,15 @@ thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
 }
 
-struct Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+fn count(bytes: isize) {
+    if bytes > 0 {
+        // `Err`: the thread ends.
         ALLOCATIONS.try_with(|count| count.set(count.get() + 1)).ok();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(block, layout) }
-    }
-
-    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.try_with(|count| count.set(count.get() + 1)).ok();
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.realloc(block, layout, size) }
     }
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting(count);
 
 fn allocations(work: impl FnOnce()) -> u64 {
     let before = ALLOCATIONS.get();

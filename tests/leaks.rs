@@ -3,11 +3,13 @@
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, clippy::unwrap_used, clippy::print_stderr, reason = "a test; an allocator is unsafe to write")]
 
+#[path = "common/allocator.rs"]
+mod allocator;
 mod common;
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicIsize, Ordering};
 
+use allocator::Counting;
 use common::{PATIENCE, UNIT, config, eventually};
 use flame_on::{FlameOn, ShipContext, ShipError, ShipperAdapter, TraceBatch, call_named, in_frame};
 use tokio::runtime::Builder;
@@ -20,32 +22,15 @@ const MAX_HEAP_GROWTH: isize = 16 * 1024;
 /// What they may add to the process's anonymous memory, fragmentation included. An agent that stays has 1.2 MiB.
 const MAX_RSS_GROWTH: u64 = 16 * 1024 * 1024;
 
-/// Counts the bytes that are allocated now.
-struct Counting;
-
+/// The bytes that are allocated now.
 static ALLOCATED: AtomicIsize = AtomicIsize::new(0);
 
-fn count(bytes: usize, sign: isize) {
-    ALLOCATED.fetch_add(sign * isize::try_from(bytes).unwrap_or(isize::MAX), Ordering::Relaxed);
-}
-
-// SAFETY: every call goes to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(layout.size(), -1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
+fn count(bytes: isize) {
+    ALLOCATED.fetch_add(bytes, Ordering::Relaxed);
 }
 
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting(count);
 
 fn entries(dir: &str) -> usize {
     std::fs::read_dir(dir).unwrap().count()

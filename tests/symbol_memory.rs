@@ -2,11 +2,14 @@
 #![cfg(all(native_capture, feature = "testing"))]
 #![allow(unsafe_code, clippy::unwrap_used, clippy::print_stdout, reason = "a test; an allocator is unsafe to write")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
+#[path = "common/allocator.rs"]
+mod allocator;
+
 use std::cell::Cell;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use allocator::Counting;
 use flame_on::__symbols::Lookup;
 
 const MIB: usize = 1 << 20;
@@ -21,32 +24,14 @@ thread_local! {
     static MOST_LIVE: Cell<isize> = const { Cell::new(0) };
 }
 
-struct Counting;
-
-fn count(bytes: usize, sign: isize) {
-    let bytes = sign * isize::try_from(bytes).unwrap_or(isize::MAX);
+fn count(bytes: isize) {
     // `Err`: the thread ends.
     let live = LIVE.try_with(|live| live.replace(live.get() + bytes) + bytes).unwrap_or(0);
     MOST_LIVE.try_with(|most| most.set(most.get().max(live))).ok();
 }
 
-// SAFETY: every call goes to the system's allocator as it is.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(layout.size(), -1);
-        // SAFETY: the caller's promise is passed on.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting;
+static ALLOCATOR: Counting = Counting(count);
 
 /// What the thread has come to hold since it was made, and the most.
 struct Held(isize);

@@ -95,6 +95,9 @@ const LIBRARY_PATHS: &[&str] =
 const BEGINNINGS: &[&str] =
     &["_start", "clone", "clone3", "main", "start_thread", "__libc_start_main", "__libc_start_call_main"];
 
+/// What catching a panic goes through, by the names that it has where it was inlined and names are cut short.
+const CATCHING: &[&str] = &["__rust_try", "catch_unwind"];
+
 /// Marks of the C library's own names for its functions: `__GI___libc_free` is `free`.
 const C_MARKS: &[&str] = &["__GI_", "__libc_"];
 
@@ -185,7 +188,8 @@ pub(super) fn class_of(named: &Named, file: Option<&str>) -> Class {
         .map(|(_, class)| *class);
     if !named.text.contains("::") {
         // C, or a name that was cut short.
-        return if BEGINNINGS.contains(&&*named.text) { Class::Plumbing } else { Class::Library };
+        let is_plumbing = [BEGINNINGS, CATCHING].iter().any(|names| names.contains(&&*named.text));
+        return if is_plumbing { Class::Plumbing } else { Class::Library };
     }
     match file.filter(|file| file.starts_with('/')) {
         _ if is_below(&named.text, "flame_on") => Class::Plumbing,
@@ -304,6 +308,11 @@ mod tests {
     #[test]
     fn the_source_decides_whose_it_is_and_else_the_crate() {
         let class = |name, file| class_of(&read(name), file);
+        let std = Some("/rustc/0/library/std/src/panicking.rs");
+        assert_eq!(
+            ["__rust_try", "catch_unwind", "read"].map(|name| class(name, std)),
+            [Class::Plumbing, Class::Plumbing, Class::Library]
+        );
         assert_eq!(class("shop::load", None), Class::Own);
         assert_eq!(class("tower::mine", Some("/srv/tower/src/lib.rs")), Class::Own);
         assert_eq!(class("left::pad", Some("/home/u/.cargo/registry/src/x/left/src/lib.rs")), Class::Library);

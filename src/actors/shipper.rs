@@ -26,7 +26,9 @@ const CLOSE_LIMIT: Duration = Duration::from_millis(500);
 /// Signals to the shipper.
 #[derive(Debug)]
 pub(crate) enum ShipperMsg {
-    /// Cast by the interval timer, and once at the start: ship what waits.
+    /// Cast to itself at the start: look at the outbox.
+    Started,
+    /// Cast by the interval timer: ship what waits.
     Flush,
     /// Cast by the main loop: the interval or the size of a batch may be another one.
     Reloaded,
@@ -81,15 +83,20 @@ impl<B: Batch> Shipper<B> {
         myself: ActorRef<ShipperMsg>,
         queue: Arc<ShipQueue<B>>,
     ) -> Result<State<B>, ActorProcessingErr> {
-        // A predecessor may have left items behind.
-        myself.cast(ShipperMsg::Flush)?;
+        // A predecessor may have left items behind. What comes from now on waits for the interval.
+        let is_flushing = queue.has_unshipped();
+        let mut state =
+            State { queue: queue.clone(), is_flushing, flush_timer: None, retry_timer: None, waiting: Vec::new() };
+        queue.look_for_spooled(Instant::now());
+        state.set_flush_timer(&myself);
+        myself.cast(ShipperMsg::Started)?;
         let bell = queue.bell.clone();
         queue.outbox.connect(move || match &bell {
             Some(bell) => bell.notify_one(),
             // `Err`: this instance is gone, and the next one looks for itself.
             None => myself.cast(ShipperMsg::BatchWaits).unwrap_or_default(),
         });
-        Ok(State { queue, is_flushing: false, flush_timer: None, retry_timer: None, waiting: Vec::new() })
+        Ok(state)
     }
 
     // Always `Ok`: an `Err` here stops the actor, and a failed batch is an expected event.
@@ -106,7 +113,7 @@ impl<B: Batch> Shipper<B> {
                 state.set_flush_timer(&myself);
             }
             ShipperMsg::Reloaded => state.set_flush_timer(&myself),
-            ShipperMsg::BatchWaits | ShipperMsg::BatchDone | ShipperMsg::TryAgain => {}
+            ShipperMsg::Started | ShipperMsg::BatchWaits | ShipperMsg::BatchDone | ShipperMsg::TryAgain => {}
             ShipperMsg::ShipAll(limit, reply) => state.wait_for_all(limit, reply, &myself),
             ShipperMsg::Expire => state.expire(Instant::now()),
         }

@@ -188,7 +188,7 @@ async fn a_flush_tries_at_once_whatever_the_pause() {
     let mut rig = Rig::new(|_| (), |call| if call <= 8 { Err(down()) } else { Ok(()) }).await;
     rig.push(1);
     while rig.times().len() < 8 {
-        rig.pass(MINUTE).await;
+        rig.pass(Duration::from_secs(1)).await;
     }
     assert!(rig.stats().circuit_open);
     rig.ship_all(Duration::from_secs(5)).await;
@@ -226,6 +226,25 @@ async fn of_a_batch_that_was_taken_in_part_only_the_rest_is_tried_again() {
     rig.pass(MINUTE).await;
     let stats = rig.stats();
     assert_eq!((rig.sizes(), stats.sent, stats.rejected), (vec![6, 3], 5, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_after_the_start_waits_for_the_interval_and_what_was_there_before_does_not() {
+    let mut rig = Rig::new(|_| (), |_| Ok(())).await;
+    // The actor has not been run yet.
+    rig.push(1);
+    let interval = rig.queue.settings().flush_interval;
+    rig.pass(interval / 2).await;
+    assert!(rig.times().is_empty());
+    rig.pass(interval).await;
+    assert_eq!((rig.sizes(), rig.times()), (vec![1], vec![interval]));
+
+    rig.actor.kill_and_wait(None).await.unwrap();
+    rig.push(2);
+    let actor = Shipper::start_link(rig.queue.clone(), parent().await).await.unwrap();
+    rig.queue.shipper.set(Some(actor));
+    rig.pass(interval / 2).await;
+    assert_eq!(rig.sizes(), [1, 2]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use super::sampler::Entered;
 use super::stack_pointer;
 use super::ticks;
 use super::unwind::{self, Cut};
-use super::waker::{Observer, RootWaker, SiteKind};
+use super::waker::{Observer, RootWaker, SiteKind, Tables};
 use crate::capture::current;
 use crate::capture::recorder::{PollWaker, Recorder};
 use crate::capture::task;
@@ -96,5 +96,10 @@ impl Observer for Host {
 
     fn is_polling(wakes: &Wakes) -> bool {
         current::with_current(|recorder| recorder.generation.get() == wakes.label).unwrap_or(false)
+    }
+
+    fn tables() -> &'static Tables {
+        static TABLES: Tables = Tables::of::<Host>();
+        &TABLES
     }
 }

@@ -37,6 +37,9 @@ pub(crate) trait Observer {
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers);
     /// Whether the poll of `wakes` runs on this thread.
     fn is_polling(wakes: &Wakes) -> bool;
+    /// [`Tables::of`] this, in a `static`: wakers are told apart by the table's address, too, and a constant has one in
+    /// every unit that the compiler makes of a crate.
+    fn tables() -> &'static Tables;
 }
 
 /// How long a site is waited at.
@@ -85,7 +88,7 @@ impl<'a> RootWaker<'a> {
         // SAFETY: the table's functions expect a pointer to a `RootWaker`, which this is; it outlives the waker, which
         // ends with this function and is only lent to `poll`. `Waker` is `Send + Sync`, and so is all that is behind
         // the pointer: an `Arc` of atomics and a `Waker`. A clone holds no pointer to it.
-        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, Tables::<O>::ROOT)) });
+        let waker = ManuallyDrop::new(unsafe { Waker::from_raw(RawWaker::new(data, &O::tables().root)) });
         poll(&waker)
     }
 }
@@ -98,14 +101,27 @@ pub(crate) fn stable<O: Observer>(wakes: Arc<Wakes>, parent: Waker) -> Waker {
     unsafe { Waker::from_raw(node::<O>(SiteId::NONE, content)) }
 }
 
-/// The tables for an observer.
-struct Tables<O>(std::marker::PhantomData<O>);
+/// Whether `kept`, a clone, wakes what `parent` does. A clone may have another table than the waker it was made of, where
+/// the compiler made two of a constant one (`Waker::noop`, `Arc<impl Wake>`); then it is as another clone is.
+pub(crate) fn is_of_one_task(kept: &Waker, parent: &Waker) -> bool {
+    kept.will_wake(parent) || kept.data() == parent.data() && kept.will_wake(&parent.clone())
+}
 
-impl<O: Observer> Tables<O> {
-    const ROOT: &'static RawWakerVTable =
-        &RawWakerVTable::new(root_clone::<O>, root_wake_by_ref::<O>, root_wake_by_ref::<O>, root_drop);
-    const NODE: &'static RawWakerVTable =
-        &RawWakerVTable::new(node_clone::<O>, node_wake::<O>, node_wake_by_ref::<O>, node_drop);
+/// The functions behind the wakers of one observer.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    root: RawWakerVTable,
+    node: RawWakerVTable,
+}
+
+impl Tables {
+    /// Those for `O`.
+    pub(crate) const fn of<O: Observer>() -> Self {
+        Self {
+            root: RawWakerVTable::new(root_clone::<O>, root_wake_by_ref::<O>, root_wake_by_ref::<O>, root_drop),
+            node: RawWakerVTable::new(node_clone::<O>, node_wake::<O>, node_wake_by_ref::<O>, node_drop),
+        }
+    }
 }
 
 /// # Safety
@@ -157,7 +173,7 @@ fn node<O: Observer>(site: SiteId, content: Content) -> RawWaker {
         }
         None => Box::new(Node { references: AtomicUsize::new(1), site, content }),
     };
-    RawWaker::new(Box::into_raw(node).cast_const().cast(), Tables::<O>::NODE)
+    RawWaker::new(Box::into_raw(node).cast_const().cast(), &O::tables().node)
 }
 
 /// # Safety
@@ -184,7 +200,7 @@ unsafe fn node_clone<O: Observer>(data: *const ()) -> RawWaker {
     // Relaxed: the new reference is made from an existing one, which keeps the node alive. It cannot overflow: each
     // reference takes two words of memory somewhere, unless it is leaked, and `Arc`s of wakers have the same limit.
     node.references.fetch_add(1, Ordering::Relaxed);
-    RawWaker::new(data, Tables::<O>::NODE)
+    RawWaker::new(data, &O::tables().node)
 }
 
 /// # Safety

@@ -41,6 +41,11 @@ impl Observer for Numbering {
     fn is_polling(wakes: &Wakes) -> bool {
         POLLING.with(|polling| polling.get() == wakes.label)
     }
+
+    fn tables() -> &'static Tables {
+        static TABLES: Tables = Tables::of::<Numbering>();
+        &TABLES
+    }
 }
 
 /// A task's own waker that counts.
@@ -252,4 +257,20 @@ fn poll_until_over(shared: &Shared, wakes: &Arc<Wakes>, parent: &Waker) {
         shared.polls.fetch_add(1, Ordering::SeqCst);
     }
     PAST_BOUND.set(None);
+}
+
+#[test]
+fn a_clone_with_another_table_is_of_the_same_task() {
+    fn other_table(data: *const ()) -> RawWaker {
+        static OF_CLONES: RawWakerVTable = RawWakerVTable::new(other_table, drop, drop, drop);
+        RawWaker::new(data, &OF_CLONES)
+    }
+    static OF_THE_FIRST: RawWakerVTable = RawWakerVTable::new(other_table, drop, drop, drop);
+    let tasks = [0_u8; 2];
+    // SAFETY: the tables' functions do nothing with the data.
+    let of = |task: &u8| unsafe { Waker::new(std::ptr::from_ref(task).cast(), &OF_THE_FIRST) };
+    let (one, other) = (of(&tasks[0]), of(&tasks[1]));
+    let kept = one.clone();
+    assert!(!kept.will_wake(&one) && is_of_one_task(&kept, &one));
+    assert!(!is_of_one_task(&kept, &other));
 }

@@ -1,61 +1,68 @@
 //! The one clock of everything in a trace.
 
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-use super::native::ticks;
+use super::native::{scale::Scale, ticks};
 use crate::model::time::Nanos;
 
 /// Raw readings are the TSC where it is invariant (aarch64: the virtual counter), else `CLOCK_MONOTONIC`; only
-/// differences mean anything.
-///
-/// On Linux they are read in place, and equal to what the signal handler reads; quanta calibrates and converts.
+/// differences mean anything. On Linux they are read in place, and equal to what the signal handler reads.
 #[derive(Debug, Clone)]
-pub(crate) struct Clock {
-    quanta: quanta::Clock,
-    #[cfg(test)]
-    is_mock: bool,
+pub(crate) struct Clock(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    Counter(Scale),
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    Monotonic,
+    /// Where the clocks above are not known, or a test moves the time.
+    #[cfg(any(test, not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))))]
+    Quanta(quanta::Clock),
 }
 
 impl Clock {
-    /// Calibrates once a process (up to 200 ms of spinning where the TSC is noisy, usually about 10 ms).
+    /// Calibrates once a process: usually some 10 ms, up to 200 ms of spinning where the TSC is noisy.
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub(crate) fn new() -> Self {
-        let quanta = quanta::Clock::new();
-        #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
-        ticks::prepare(&quanta);
-        Self {
-            quanta,
-            #[cfg(test)]
-            is_mock: false,
-        }
+        Self(ticks::prepare().map_or(Source::Monotonic, Source::Counter))
+    }
+
+    /// Calibrates once a process.
+    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    pub(crate) fn new() -> Self {
+        Self(Source::Quanta(quanta::Clock::new()))
     }
 
     /// A clock that a test moves by hand; one raw unit is one nanosecond.
     #[cfg(test)]
     pub(crate) fn mock() -> (Self, std::sync::Arc<quanta::Mock>) {
         let (quanta, mock) = quanta::Clock::mock();
-        (Self { quanta, is_mock: true }, mock)
+        (Self(Source::Quanta(quanta)), mock)
     }
 
     /// The present reading.
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     #[inline]
     pub(crate) fn raw(&self) -> u64 {
-        #[cfg(test)]
-        if self.is_mock {
-            return self.quanta.raw();
+        match &self.0 {
+            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Source::Counter(_) => ticks::counter(),
+            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Source::Monotonic => ticks::without_counter(),
+            #[cfg(any(test, not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))))]
+            Source::Quanta(quanta) => quanta.raw(),
         }
-        ticks::now()
-    }
-
-    /// The present reading.
-    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
-    #[inline]
-    pub(crate) fn raw(&self) -> u64 {
-        self.quanta.raw()
     }
 
     /// The time from `start` to `end`, both raw; zero when `end` is earlier.
     #[inline]
     pub(crate) fn between(&self, start: u64, end: u64) -> Nanos {
-        Nanos(self.quanta.delta_as_nanos(start, end))
+        match &self.0 {
+            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Source::Counter(scale) => Nanos(scale.nanos(end.saturating_sub(start))),
+            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            Source::Monotonic => Nanos(end.saturating_sub(start)),
+            #[cfg(any(test, not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))))]
+            Source::Quanta(quanta) => Nanos(quanta.delta_as_nanos(start, end)),
+        }
     }
 }

@@ -19,6 +19,8 @@ pub(crate) mod registers;
 pub(crate) mod sampler;
 #[cfg(native_capture)]
 mod samples;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+pub(crate) mod scale;
 #[cfg(native_capture)]
 pub(crate) mod thread_stack;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]

@@ -1,25 +1,33 @@
 //! The raw clock, read without a call: in a signal handler as well as in a poll.
 //!
-//! The same numbers as `quanta::Clock::raw`, so its calibration holds for them. Everything that [`now`] does is
+//! quanta knows whether the counter can be relied on: a clock of its own reads it then. Everything that [`now`] does is
 //! async-signal-safe: an atomic load, then one instruction or `clock_gettime`.
 
 #![allow(unsafe_code)]
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether quanta reads the processor's counter; else `CLOCK_MONOTONIC` in nanoseconds. Set once, by [`prepare`].
+use super::scale::{Reading, Scale};
+
+/// Whether the processor's counter is read; else `CLOCK_MONOTONIC` in nanoseconds. Set once, by [`prepare`].
 static IS_COUNTER: AtomicBool = AtomicBool::new(false);
 
 /// Readings of quanta that are compared with the counter: one that lies between two readings of the counter would do,
 /// but a thread may be moved to another core at the wrong moment.
 const PROBES: u32 = 16;
 
-/// Finds out what `clock` reads. To be called before the first [`now`]; any number of times, with the same outcome.
-pub(crate) fn prepare(clock: &quanta::Clock) {
-    if reads_the_counter(clock) {
-        // Relaxed: who reads the clock comes later in this thread, or was handed the clock by it. Never set back.
-        IS_COUNTER.store(true, Ordering::Relaxed);
-    }
+/// Finds out whether the counter can be relied on, once for the process: its scale, or `None` where [`now`] reads
+/// nanoseconds. To be called before the first [`now`].
+pub(crate) fn prepare() -> Option<Scale> {
+    static SCALE: OnceLock<Option<Scale>> = OnceLock::new();
+    *SCALE.get_or_init(|| {
+        let begin = Reading::take();
+        let scale = if reads_the_counter(&quanta::Clock::new()) { Scale::since(begin) } else { None };
+        // Relaxed: who reads the clock comes later in this thread, or was handed the clock by it.
+        IS_COUNTER.store(scale.is_some(), Ordering::Relaxed);
+        scale
+    })
 }
 
 fn reads_the_counter(clock: &quanta::Clock) -> bool {
@@ -33,7 +41,8 @@ fn reads_the_counter(clock: &quanta::Clock) -> bool {
     })
 }
 
-/// The present reading; only differences mean anything.
+/// The present reading, for code that has no clock; only differences mean anything.
+#[cfg(any(native_capture, test))]
 #[inline]
 pub(crate) fn now() -> u64 {
     // Relaxed: a constant since before the first reading.
@@ -43,13 +52,13 @@ pub(crate) fn now() -> u64 {
 /// Apart, so that the room for the system's answer is not made in every function that reads the clock.
 #[cold]
 #[inline(never)]
-fn without_counter() -> u64 {
+pub(crate) fn without_counter() -> u64 {
     monotonic_nanos()
 }
 
 #[cfg(target_arch = "x86_64")]
 #[inline]
-fn counter() -> u64 {
+pub(crate) fn counter() -> u64 {
     // SAFETY: every x86_64 processor has the instruction, and Linux lets user code use it unless a process forbids it
     // to itself (`PR_SET_TSC`), which quanta's calibration would not have survived either.
     unsafe { core::arch::x86_64::_rdtsc() }
@@ -57,7 +66,7 @@ fn counter() -> u64 {
 
 #[cfg(target_arch = "aarch64")]
 #[inline]
-fn counter() -> u64 {
+pub(crate) fn counter() -> u64 {
     let count: u64;
     // SAFETY: reads a register that Linux opens to user code; touches no memory, stack or flags.
     unsafe {
@@ -82,8 +91,8 @@ mod tests {
 
     #[test]
     fn readings_lie_between_those_of_quanta() {
+        prepare();
         let clock = quanta::Clock::new();
-        prepare(&clock);
         let is_between = || {
             let before = clock.raw();
             let here = now();

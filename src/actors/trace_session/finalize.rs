@@ -187,3 +187,6 @@ impl FinalizeJob {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,8 +59,8 @@ fn leaves_past_the_bound_of_a_poll_share_the_waker_of_the_polls_that_follow() {
 fn captures_take_a_part_of_the_trace_s_own_time_and_no_more_than_2_000_are_made() {
     let agent = agent();
     // Nothing but captures: they would take far more than a twentieth. A thread that is put aside within a poll has time
-    // for all of them, which does not happen every time.
-    let is_bounded = (0..100).any(|_| {
+    // for all of them, which does not happen most times.
+    let is_bounded = |_: &u32| {
         let (before, mut polls) = (agent.stats(), 0);
         poll(&agent, |waker| {
             drop(waker.clone());
@@ -70,8 +70,9 @@ fn captures_take_a_part_of_the_trace_s_own_time_and_no_more_than_2_000_are_made(
         let after = agent.stats();
         let captured = after.await_sites - before.await_sites;
         (64..1_000).contains(&captured) && after.stable_polls > before.stable_polls
-    });
-    assert!(is_bounded, "{:#?}", agent.stats());
+    };
+    let bounded = (0..100).filter(is_bounded).count();
+    assert!(bounded >= 10, "{bounded} of 100: {:#?}", agent.stats());
     let idle = agent.stats();
     // Time enough for each.
     let mut polls = 0;

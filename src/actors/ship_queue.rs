@@ -168,7 +168,8 @@ impl<B: Batch> ShipQueue<B> {
 
     /// Whether an item waits, or is with the adapter.
     pub(crate) fn has_unshipped(&self) -> bool {
-        !self.outbox.is_empty() || self.in_flight.is_taken()
+        // In this order: a flight gives its items back before its place.
+        self.in_flight.is_taken() || !self.outbox.is_empty()
     }
 
     /// Somebody waits for all to be shipped.

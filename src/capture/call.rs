@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::clock::Clock;
 use super::current::with_current;
 use super::routes::{CallMessage, CallStep};
+use super::task::is_of_one_task;
 use super::trace::SharedTrace;
 use crate::model::call_term::call_label;
 use crate::model::counters::Count;
@@ -142,7 +143,7 @@ impl TracedCall {
         let last = self.wake.take();
         self.woken = last.as_ref().map_or(0, |wake| wake.take_time());
         // The same one again where that makes no difference, so that leaf futures need not clone it again.
-        let wake = match last.filter(|wake| wake.outer.will_wake(outer)) {
+        let wake = match last.filter(|wake| is_of_one_task(&wake.outer, outer)) {
             Some(wake) => wake,
             None => Arc::new(TimedWaker::new(outer.clone(), self.shared.core.clock.clone())),
         };

@@ -21,7 +21,7 @@ enum Source {
 }
 
 impl Clock {
-    /// Calibrates once a process: usually some 10 ms, up to 200 ms of spinning where the TSC is noisy.
+    /// Calibrates once a process, which takes 10 ms.
     #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     pub(crate) fn new() -> Self {
         Self(ticks::prepare().map_or(Source::Monotonic, Source::Counter))

@@ -1,8 +1,8 @@
-//! Names for tasks that others wait for, and children that say where they wait.
+//! Names for tasks that others wait for, children that say where they wait, and whose a waker is.
 
 use std::cell::Cell;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use pin_project_lite::pin_project;
 
@@ -18,6 +18,12 @@ thread_local! {
 #[cfg(native_capture)]
 pub(crate) fn current_name() -> Option<FrameId> {
     NAME.try_with(Cell::get).ok()?.checked_sub(1).map(FrameId)
+}
+
+/// Whether `kept`, a clone, wakes what `parent` does. A clone may have another table than the waker it was made of, where
+/// the compiler made two of a constant one (`Waker::noop`, `Arc<impl Wake>`); then it is as another clone is.
+pub(crate) fn is_of_one_task(kept: &Waker, parent: &Waker) -> bool {
+    kept.will_wake(parent) || kept.data() == parent.data() && kept.will_wake(&parent.clone())
 }
 
 pin_project! {

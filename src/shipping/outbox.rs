@@ -159,10 +159,9 @@ impl<T: Weighted> Outbox<T> {
         waiting.take(count).into_iter().map(|queued| queued.item).collect()
     }
 
-    /// Whether a batch of the full size waits.
+    /// Whether as much waits as the doorbell is rung for.
     pub(crate) fn has_full_batch(&self) -> bool {
-        let waiting = self.lock();
-        waiting.items.len() >= waiting.limits.batch.get()
+        self.lock().is_full()
     }
 
     /// Changes the bounds; what is above them is evicted now.
@@ -230,11 +229,15 @@ impl<T> Waiting<T> {
         Some(item)
     }
 
-    /// The doorbell, if it is to be rung now. Half of the bytes count as a full batch as well: heavy items
-    /// would otherwise push each other out before there are enough of them.
+    /// Half of the bytes count as a full batch as well: heavy items would otherwise push each other out before there are
+    /// enough of them.
+    fn is_full(&self) -> bool {
+        self.items.len() >= self.limits.batch.get() || self.bytes > self.limits.bytes / 2
+    }
+
+    /// The doorbell, if it is to be rung now.
     fn doorbell_if_full(&mut self) -> Option<Doorbell> {
-        let full = self.items.len() >= self.limits.batch.get() || self.bytes > self.limits.bytes / 2;
-        if !full || self.rung {
+        if !self.is_full() || self.rung {
             return None;
         }
         // Without an actor there is nobody to come, and the next one looks for itself.

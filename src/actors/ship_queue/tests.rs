@@ -12,6 +12,7 @@ use super::*;
 use crate::actors::rig::{parent, queue_settings};
 use crate::actors::shipper::Shipper;
 use crate::shipping::adapter::ShipperAdapter;
+use crate::shipping::outbox::Weighted as _;
 use crate::shipping::ship_error::{Part, ShipError};
 use crate::shipping::trace::tests::trace;
 use crate::shipping::trace::{Trace, TraceBatch};
@@ -245,6 +246,23 @@ async fn what_comes_after_the_start_waits_for_the_interval_and_what_was_there_be
     rig.queue.shipper.set(Some(actor));
     rig.pass(interval / 2).await;
     assert_eq!(rig.sizes(), [1, 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn heavy_items_are_sent_before_they_push_each_other_out() {
+    let weight = trace(1).weight_bytes();
+    let change = |settings: &mut QueueSettings| {
+        settings.limits.bytes = 10 * weight;
+        settings.flush_interval = 60 * MINUTE;
+    };
+    let mut rig = Rig::new(change, |_| Ok(())).await;
+    for _ in 0..5 {
+        rig.push(5);
+        rig.pass(Duration::from_secs(1)).await;
+    }
+    let stats = rig.stats();
+    assert_eq!((stats.evicted, stats.waiting), (0, 5), "{stats:#?}");
+    assert_eq!(rig.sizes(), [10, 10]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,44 +1,47 @@
 //! The raw clock, read without a call: in a signal handler as well as in a poll.
 //!
-//! quanta knows whether the counter can be relied on: a clock of its own reads it then. Everything that [`now`] does is
-//! async-signal-safe: an atomic load, then one instruction or `clock_gettime`.
+//! Everything that [`now`] does is async-signal-safe: an atomic load, then one instruction or `clock_gettime`.
 
 #![allow(unsafe_code)]
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::scale::{Reading, Scale};
+use super::scale::Scale;
 
 /// Whether the processor's counter is read; else `CLOCK_MONOTONIC` in nanoseconds. Set once, by [`prepare`].
 static IS_COUNTER: AtomicBool = AtomicBool::new(false);
 
-/// Readings of quanta that are compared with the counter: one that lies between two readings of the counter would do,
-/// but a thread may be moved to another core at the wrong moment.
-const PROBES: u32 = 16;
-
 /// Finds out whether the counter can be relied on, once for the process: its scale, or `None` where [`now`] reads
-/// nanoseconds. To be called before the first [`now`].
+/// nanoseconds. To be called before the first [`now`]. The first call blocks for 10 ms.
 pub(crate) fn prepare() -> Option<Scale> {
     static SCALE: OnceLock<Option<Scale>> = OnceLock::new();
     *SCALE.get_or_init(|| {
-        let begin = Reading::take();
-        let scale = if reads_the_counter(&quanta::Clock::new()) { Scale::since(begin) } else { None };
+        let scale = if is_counter_steady() { Scale::measure() } else { None };
         // Relaxed: who reads the clock comes later in this thread, or was handed the clock by it.
         IS_COUNTER.store(scale.is_some(), Ordering::Relaxed);
         scale
     })
 }
 
-fn reads_the_counter(clock: &quanta::Clock) -> bool {
-    // Nanoseconds since boot and cycles since reset do not meet within the few cycles of a probe, and if they did,
-    // they would be the same clock.
-    (0..PROBES).any(|_| {
-        let before = counter();
-        let read = clock.raw();
-        let after = counter();
-        before != 0 && before <= read && read <= after
-    })
+/// Whether the processor says that its counter runs at one rate, whatever its own frequency and however deep its sleep.
+#[cfg(target_arch = "x86_64")]
+fn is_counter_steady() -> bool {
+    use core::arch::x86_64::__cpuid;
+
+    const HIGHEST_EXTENDED: u32 = 0x8000_0000;
+    const POWER_MANAGEMENT: u32 = 0x8000_0007;
+    const INVARIANT_TSC: u32 = 1 << 8;
+    #[allow(unused_unsafe, reason = "a safe function in later versions")]
+    // SAFETY: every x86_64 processor has the instruction, which touches nothing but its registers.
+    let leaf = |number| unsafe { __cpuid(number) };
+    leaf(HIGHEST_EXTENDED).eax >= POWER_MANAGEMENT && leaf(POWER_MANAGEMENT).edx & INVARIANT_TSC != 0
+}
+
+/// Always: the architecture has it at one rate.
+#[cfg(target_arch = "aarch64")]
+fn is_counter_steady() -> bool {
+    true
 }
 
 /// The present reading, for code that has no clock; only differences mean anything.
@@ -78,10 +81,20 @@ pub(crate) fn counter() -> u64 {
 /// Nanoseconds of `CLOCK_MONOTONIC`, by the vDSO: no system call where the kernel's clock source allows it.
 #[inline]
 pub(crate) fn monotonic_nanos() -> u64 {
+    nanos_of(libc::CLOCK_MONOTONIC)
+}
+
+/// As [`monotonic_nanos`], of a clock that nobody speeds up or slows down to correct the time of day.
+pub(super) fn uncorrected_nanos() -> u64 {
+    nanos_of(libc::CLOCK_MONOTONIC_RAW)
+}
+
+#[inline]
+fn nanos_of(clock: libc::clockid_t) -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is valid for writes. The clock always exists, so the call cannot fail.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
-    // Neither is ever negative: the clock counts from boot.
+    // SAFETY: `time` is valid for writes. Both clocks always exist, so the call cannot fail.
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    // Neither is ever negative: the clocks count from boot.
     (time.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(time.tv_nsec as u64)
 }
 

@@ -101,12 +101,6 @@ pub(crate) fn stable<O: Observer>(wakes: Arc<Wakes>, parent: Waker) -> Waker {
     unsafe { Waker::from_raw(node::<O>(SiteId::NONE, content)) }
 }
 
-/// Whether `kept`, a clone, wakes what `parent` does. A clone may have another table than the waker it was made of, where
-/// the compiler made two of a constant one (`Waker::noop`, `Arc<impl Wake>`); then it is as another clone is.
-pub(crate) fn is_of_one_task(kept: &Waker, parent: &Waker) -> bool {
-    kept.will_wake(parent) || kept.data() == parent.data() && kept.will_wake(&parent.clone())
-}
-
 /// The functions behind the wakers of one observer.
 #[derive(Debug)]
 pub(crate) struct Tables {

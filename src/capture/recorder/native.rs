@@ -15,6 +15,7 @@ use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::Entered;
 use crate::capture::native::unwind::{self, Cut};
 use crate::capture::native::waker::{self, SiteKind};
+use crate::capture::task::is_of_one_task;
 use crate::capture::wakes::{MAX_SITES, PendingBits, SiteId, WAKE_FRAMES, Wakes};
 use crate::model::counters::Count;
 use crate::model::stack::{Place, StackWord};
@@ -113,7 +114,7 @@ impl NativePart {
 impl Stable {
     fn waker_for(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Waker {
         match &self.waker {
-            Some((waker, of)) if waker::is_of_one_task(of, parent) => waker.clone(),
+            Some((waker, of)) if is_of_one_task(of, parent) => waker.clone(),
             _ => {
                 let made = waker::stable::<Host>(wakes.clone(), parent.clone());
                 self.waker = Some((made.clone(), parent.clone()));
@@ -165,8 +166,7 @@ impl Recorder {
     /// for another waker of the task: that one is not dropped here, where the leaf may hold locks.
     pub(crate) fn waker_past_bound(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker> {
         let native = self.native.as_mut().filter(|native| native.is_past_bound)?;
-        let is_made_for_another =
-            native.stable.waker.as_ref().is_some_and(|(_, of)| !waker::is_of_one_task(of, parent));
+        let is_made_for_another = native.stable.waker.as_ref().is_some_and(|(_, of)| !is_of_one_task(of, parent));
         (!is_made_for_another).then(|| native.stable.waker_for(wakes, parent))
     }
 

@@ -9,6 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
 use super::*;
+use crate::capture::task::is_of_one_task;
 
 thread_local! {
     /// The label of the poll that "runs" on this thread.

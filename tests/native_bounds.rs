@@ -71,8 +71,8 @@ fn captures_take_a_part_of_the_trace_s_own_time_and_no_more_than_2_000_are_made(
         let captured = after.await_sites - before.await_sites;
         (64..1_000).contains(&captured) && after.stable_polls > before.stable_polls
     };
-    let bounded = (0..100).filter(is_bounded).count();
-    assert!(bounded >= 10, "{bounded} of 100: {:#?}", agent.stats());
+    let bounded = (0..20).filter(is_bounded).count();
+    assert!(bounded >= 4, "{bounded} of 20: {:#?}", agent.stats());
     let idle = agent.stats();
     // Time enough for each.
     let mut polls = 0;

@@ -57,8 +57,9 @@ async fn an_await_is_a_sleep_under_its_frame_and_a_call_explains_it() {
         .run(async {
             tokio::time::sleep(Duration::from_millis(5)).in_frame("warm_up").await;
             let (tx, rx) = tokio::sync::oneshot::channel();
-            std::thread::spawn(move || {
-                std::thread::sleep(Duration::from_millis(5));
+            // From a task, which begins when the trace waits.
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(5)).await;
                 tx.send(7).ok();
             });
             flame_on::call_named("postgres", &("query", "select 1"), rx).in_frame("load").await.unwrap();

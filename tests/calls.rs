@@ -17,6 +17,12 @@ const WAIT: Duration = Duration::from_millis(20);
 /// `WAIT` less what two clocks may differ by.
 const ALMOST: Duration = Duration::from_millis(19);
 
+/// Waits for another task's sleep. That one begins when the caller's poll has ended, on the one thread that there is, so
+/// the caller waits for all of it, however long it took until then.
+async fn nap() {
+    tokio::spawn(async { tokio::time::sleep(WAIT).await }).await.unwrap();
+}
+
 #[derive(Serialize, Clone)]
 struct Options {
     timeout: u64,
@@ -28,6 +34,7 @@ struct Gate(oneshot::Receiver<()>);
 enum Db {
     Query(String, Options, RpcReplyPort<u64>),
     Ping(RpcReplyPort<u64>),
+    Nap(RpcReplyPort<u64>),
     Wait(Gate, RpcReplyPort<u64>),
     Forget(RpcReplyPort<u64>),
 }
@@ -54,6 +61,10 @@ impl DbActor {
                 reply.send(sql.len() as u64 + options.timeout)?;
             }
             Db::Ping(reply) => reply.send(1)?,
+            Db::Nap(reply) => {
+                tokio::time::sleep(WAIT).await;
+                reply.send(1)?;
+            }
             Db::Wait(gate, reply) => {
                 tokio::spawn(async move {
                     gate.0.await.unwrap();
@@ -113,13 +124,13 @@ async fn every_kind_of_call_explains_its_sleep() {
         let form = ("query", "secret", HashMap::from([("secret", 5)]));
         let build = |reply| Db::Query(String::new(), options(), reply);
         let c = call_labelled(&db, &form, build, LONG).in_frame("three").await?;
-        std::thread::spawn(move || {
-            std::thread::sleep(WAIT);
+        tokio::spawn(async move {
+            tokio::time::sleep(WAIT).await;
             tx.send(()).unwrap();
         });
         let d = flame_on::call!(db, Db::Wait, LONG, Gate(gate)).in_frame("four").await?;
         let e = call_named("postgres", &("query", &3), async {
-            tokio::time::sleep(WAIT).await;
+            nap().await;
             4
         })
         .in_frame("five")
@@ -145,16 +156,15 @@ async fn every_kind_of_call_explains_its_sleep() {
 async fn an_actor_without_a_name_is_called_by_its_message_type() {
     let agent = TestAgent::start().unwrap();
     let db = db(None).await;
-    let (pong, trace) = traced(&agent, async { flame_on::call!(db, Db::Ping, LONG).await }).await;
+    let (pong, trace) = traced(&agent, async { flame_on::call!(db, Db::Nap, LONG).await }).await;
     assert_eq!(pong, Ok(1));
-    time_of(&trace, "SLEEP;CALL calls::Db :ping");
+    time_of(&trace, "SLEEP;CALL calls::Db :nap");
 }
 
 #[tokio::test]
 async fn numbers_are_hidden_on_demand() {
     let agent = TestAgent::with(|builder| builder.label_numbers(false)).unwrap();
-    let wait = tokio::time::sleep(Duration::from_millis(1));
-    let ((), trace) = traced(&agent, async { call_named("pg", &("user", 4711, -1.5), wait).await }).await;
+    let ((), trace) = traced(&agent, async { call_named("pg", &("user", 4711, -1.5), nap()).await }).await;
     time_of(&trace, r#"SLEEP;CALL pg {"...", "number", "number"}"#);
 }
 
@@ -163,9 +173,9 @@ async fn a_call_owns_its_part_of_the_sleep_and_the_rest_stays_sleep() {
     let agent = TestAgent::start().unwrap();
     let db = db(None).await;
     let (_, trace) = traced(&agent, async {
-        tokio::time::sleep(WAIT).await;
+        nap().await;
         call(&db, |reply| Db::Query(String::new(), options(), reply), LONG).await.unwrap();
-        tokio::time::sleep(WAIT).await;
+        nap().await;
     })
     .await;
     assert!(time_of(&trace, "SLEEP;CALL calls::Db") >= ALMOST);
@@ -177,22 +187,27 @@ async fn of_overlapping_calls_the_earliest_sent_owns_each_instant() {
     let agent = TestAgent::start().unwrap();
     let (first, second) = (db(Some("calls.first")).await, db(Some("calls.second")).await);
     let ((open_first, gate_1), (open_second, gate_2)) = (oneshot::channel(), oneshot::channel());
-    std::thread::spawn(move || {
-        std::thread::sleep(WAIT);
-        open_first.send(()).unwrap();
-        std::thread::sleep(2 * WAIT);
-        open_second.send(()).unwrap();
-    });
+    let (answered, is_answered) = oneshot::channel();
     let (_, trace) = traced(&agent, async {
-        tokio::join!(async { flame_on::call!(first, Db::Wait, LONG, Gate(gate_1)).await.unwrap() }, async {
-            flame_on::call!(second, Db::Wait, LONG, Gate(gate_2)).await.unwrap()
-        },);
+        tokio::spawn(async move {
+            tokio::time::sleep(WAIT).await;
+            open_first.send(()).unwrap();
+            is_answered.await.unwrap();
+            tokio::time::sleep(WAIT).await;
+            open_second.send(()).unwrap();
+        });
+        tokio::join!(
+            async {
+                flame_on::call!(first, Db::Wait, LONG, Gate(gate_1)).await.unwrap();
+                answered.send(()).unwrap();
+            },
+            async { flame_on::call!(second, Db::Wait, LONG, Gate(gate_2)).await.unwrap() },
+        );
     })
     .await;
-    // The second waits from the beginning, and owns what is left when the first has its reply. The reply takes a
-    // while from the gate through its actor, so only half of the 40 ms is certain enough.
-    assert!(time_of(&trace, r#"SLEEP;CALL calls.second {:wait, "term"}"#) >= WAIT);
-    assert!(time_of(&trace, r#"SLEEP;CALL calls.first {:wait, "term"}"#) > Duration::ZERO);
+    // The second waits from the beginning, and owns what is left when the first has its reply.
+    assert!(time_of(&trace, r#"SLEEP;CALL calls.first {:wait, "term"}"#) >= ALMOST);
+    assert!(time_of(&trace, r#"SLEEP;CALL calls.second {:wait, "term"}"#) >= ALMOST);
 }
 
 #[tokio::test]
@@ -205,6 +220,7 @@ async fn a_shorter_call_inside_a_longer_one_owns_nothing() {
             async { flame_on::call!(outer, Db::Wait, LONG, Gate(gate)).await.unwrap() },
             async {
                 call(&inner, Db::Ping, LONG).await.unwrap();
+                nap().await;
                 open.send(()).unwrap();
             },
         );
@@ -223,19 +239,20 @@ async fn a_call_that_fails_or_is_dropped_owns_nothing() {
         assert_eq!(call(&db, Db::Forget, WAIT).await, Err(CallError::Timeout(WAIT)));
         tokio::select! {
             _ = call(&db, Db::Forget, LONG) => panic!("nobody answers"),
-            () = tokio::time::sleep(WAIT) => {}
+            () = nap() => {}
         }
         // The actor's end drops the ports that it kept.
         let forgotten = call(&db, Db::Forget, LONG);
         let stopping = async {
-            tokio::time::sleep(WAIT).await;
+            nap().await;
             db.stop_and_wait(None, None).await.unwrap();
         };
         assert_eq!(tokio::join!(forgotten, stopping).0, Err(CallError::NoReply));
         assert_eq!(call(&db, Db::Ping, LONG).await, Err(CallError::Stopped));
     })
     .await;
-    assert!(time_of(&trace, "SLEEP") >= 3 * ALMOST);
+    // Of the first wait it is not certain how much of it was left when the poll ended.
+    assert!(time_of(&trace, "SLEEP") >= 2 * ALMOST);
     assert!(!trace.contains("CALL calls::Db"), "{}", trace.collapsed());
 }
 
@@ -323,10 +340,9 @@ async fn two_agents_do_not_mix() {
     let agents = [TestAgent::start().unwrap(), TestAgent::start().unwrap()];
     let db = db(None).await;
     let run = |agent: &TestAgent, name: &'static str| {
-        let wait = tokio::time::sleep(WAIT);
         let (unit, db) = (agent.unit("test", || "unit"), db.clone());
         unit.run(async move {
-            call_named(name, &(), wait).await;
+            call_named(name, &(), nap()).await;
             call(&db, Db::Ping, LONG).await.unwrap();
         })
     };

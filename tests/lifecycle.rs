@@ -226,8 +226,8 @@ fn a_deadline_that_passes_is_reported() {
     let agent = guard.handle();
     trace_one(&agent);
     assert!(!agent.flush_blocking(Duration::from_millis(100)).within_deadline);
+    eventually("it is with the adapter", || agent.stats().outbox_traces == 1);
     assert_ledger_closes(&agent);
-    assert_eq!(agent.stats().outbox_traces, 1, "it is with the adapter");
     let report = guard.shutdown_blocking(Duration::from_millis(100));
     assert_eq!((report.shipped, report.lost, report.within_deadline), (0, 1, false));
     assert_nothing_is_left(&agent);

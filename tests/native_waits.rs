@@ -24,7 +24,17 @@ fn trace<F: Future<Output = ()> + Send + 'static>(work: F) -> Trace {
 fn traced(run: impl FnOnce(Scope)) -> Trace {
     let (agent, lock) = &*AGENT;
     let _only = lock.lock().unwrap_or_else(PoisonError::into_inner);
-    run(agent.unit("test", || "one"));
+    let began = Instant::now();
+    // On a busy machine the agent may trace less for a while.
+    let scope = loop {
+        let scope = agent.unit("test", || "one");
+        if scope.is_sampled() {
+            break scope;
+        }
+        assert!(began.elapsed() < Duration::from_secs(180), "{:#?}", agent.stats());
+        std::thread::sleep(SHORT);
+    };
+    run(scope);
     let ended = Instant::now();
     loop {
         // The symbols of a program that is not optimised can take long to read.

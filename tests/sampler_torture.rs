@@ -98,11 +98,13 @@ fn recursive(levels: u32) -> u64 {
 
 fn tiny_stacks(bench: &Bench) {
     std::thread::scope(|scope| {
-        for kib in [16, 24, 48] {
+        let work = || bench.poll(3, || pass(burn(Duration::from_millis(1))));
+        let threads = [16, 24, 48].map(|kib| {
             let thread = std::thread::Builder::new().stack_size(kib << 10);
-            let work = || bench.poll(3, || pass(burn(Duration::from_millis(1))));
-            thread.spawn_scoped(scope, work).unwrap();
-        }
+            thread.spawn_scoped(scope, work).unwrap()
+        });
+        // The scope would not wait for what a thread does at its end, which is to give its timer back.
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
     });
 }
 

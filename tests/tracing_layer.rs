@@ -40,13 +40,15 @@ fn a_trace_shows_spans_and_the_waits_in_them_with_their_source() {
     let agent = TestAgent::start().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     with_layer(|| {
-        let (answer, answered) = tokio::sync::oneshot::channel();
-        let answering = std::thread::spawn(move || {
-            std::thread::sleep(A_WHILE);
-            answer.send(()).unwrap();
+        runtime.block_on(async {
+            let (answer, answered) = tokio::sync::oneshot::channel();
+            // From a task, which begins when the trace waits.
+            tokio::spawn(async move {
+                tokio::task::spawn_blocking(|| std::thread::sleep(A_WHILE)).await.unwrap();
+                answer.send(()).unwrap();
+            });
+            agent.unit("shop.batch", || "nightly").run(load(answered)).await;
         });
-        runtime.block_on(agent.unit("shop.batch", || "nightly").run(load(answered)));
-        answering.join().unwrap();
     });
     let trace = the_one(agent.traces_blocking());
     assert!(has_path(&trace, "tracing_layer::load;SLEEP"), "{}", trace.collapsed());

@@ -53,7 +53,8 @@ async fn layers_of_two_agents_make_a_trace_each() {
     let (outer, inner) = (agent(), agent());
     let service = service_fn(|_: Request<_>| async {
         flame_on::in_frame("handle", work);
-        tokio::time::sleep(A_WHILE).await;
+        // In a task, which begins when the request waits.
+        tokio::spawn(async { tokio::time::sleep(A_WHILE).await }).await.unwrap();
         ok(Script::new([Step::Render("a")]))
     });
     let stacked = outer.layer().layer(inner.layer().layer(service));

@@ -59,7 +59,8 @@ async fn a_body_that_waits_sleeps() {
     let agent = agent();
     let waiting = service_fn(|_: Request<_>| async {
         let stream = futures::stream::once(async {
-            tokio::time::sleep(A_WHILE).in_frame("next_row").await;
+            // In a task, which begins when the body waits.
+            tokio::spawn(async { tokio::time::sleep(A_WHILE).await }).in_frame("next_row").await.unwrap();
             Ok::<_, std::io::Error>("row")
         });
         Ok::<_, std::convert::Infallible>(Response::new(axum::body::Body::from_stream(stream)))

@@ -44,7 +44,7 @@ fn assert_closes(queue: &Queue) -> QueueStats {
     stats
 }
 
-const SHORT: Duration = Duration::from_millis(500);
+const SHORT: Duration = Duration::from_secs(2);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Three traces through a network whose first connections have these faults: how often each trace arrived.

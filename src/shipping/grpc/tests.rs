@@ -129,8 +129,7 @@ async fn a_key_that_is_not_accepted_is_told_from_a_bad_batch_and_never_shown() {
 async fn a_server_that_does_not_answer_costs_the_calls_time_and_the_channel() {
     let server = IngestServer::start(any_port()).await.unwrap();
     let adapter =
-        GrpcAdapter::new(GrpcSettings { send_timeout: Duration::from_millis(100), ..settings(server.address()) })
-            .unwrap();
+        GrpcAdapter::new(GrpcSettings { send_timeout: Duration::from_secs(2), ..settings(server.address()) }).unwrap();
     server.answer_next(Answer::Hang);
     let error = ship(&adapter, 1).await.unwrap_err();
     assert!(error.is_retryable());

@@ -255,6 +255,7 @@ fn make_private_dir(path: &Path) -> io::Result<()> {
 
 /// Options for a file for its owner alone, which must not be a link to another.
 pub(super) fn private_options() -> OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "other systems have no such modes"))]
     let mut options = OpenOptions::new();
     #[cfg(unix)]
     {

@@ -63,7 +63,7 @@ pub(crate) fn without_counter() -> u64 {
 #[inline]
 pub(crate) fn counter() -> u64 {
     // SAFETY: every x86_64 processor has the instruction, and Linux lets user code use it unless a process forbids it
-    // to itself (`PR_SET_TSC`), which quanta's calibration would not have survived either.
+    // to itself (`PR_SET_TSC`), where the vDSO's clocks fail as well: they read the same counter.
     unsafe { core::arch::x86_64::_rdtsc() }
 }
 

@@ -87,8 +87,7 @@ impl<B: Batch> Shipper<B> {
         let is_flushing = queue.has_unshipped();
         let mut state =
             State { queue: queue.clone(), is_flushing, flush_timer: None, retry_timer: None, waiting: Vec::new() };
-        queue.look_for_spooled(Instant::now());
-        state.set_flush_timer(&myself);
+        state.begin_interval(&myself);
         myself.cast(ShipperMsg::Started)?;
         let bell = queue.bell.clone();
         queue.outbox.connect(move || match &bell {
@@ -109,8 +108,7 @@ impl<B: Batch> Shipper<B> {
         match message {
             ShipperMsg::Flush => {
                 state.is_flushing = true;
-                state.queue.look_for_spooled(Instant::now());
-                state.set_flush_timer(&myself);
+                state.begin_interval(&myself);
             }
             ShipperMsg::Reloaded => state.set_flush_timer(&myself),
             ShipperMsg::Started | ShipperMsg::BatchWaits | ShipperMsg::BatchDone | ShipperMsg::TryAgain => {}
@@ -139,6 +137,11 @@ impl<B: Batch> State<B> {
             Step::Spool(flight) => drop(tokio::spawn(async move { queue.spool_instead(flight).await })),
             Step::SendSpooled(place) => drop(tokio::spawn(async move { queue.send_spooled(place).await })),
         }
+    }
+
+    fn begin_interval(&mut self, myself: &ActorRef<ShipperMsg>) {
+        self.queue.look_for_spooled(Instant::now());
+        self.set_flush_timer(myself);
     }
 
     /// One at a time, so that a reload changes the interval now.

@@ -6,7 +6,7 @@ const OURS: &str = "crate::encode::well_known::Timestamp";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo::rerun-if-changed=proto");
-    announce_native_capture();
+    announce_targets();
     let descriptors = protox::compile(["flame_on.proto", "profile.proto"], ["proto"])?;
     let has_server = std::env::var_os("CARGO_FEATURE___SERVER").is_some();
     if has_server {
@@ -19,15 +19,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Sets `native_capture` for the targets that have it, when its feature is on, so that the sources name the condition
-/// once. Miri runs no assembly and has no signals.
-fn announce_native_capture() {
-    println!("cargo::rustc-check-cfg=cfg(native_capture)");
+/// Names two conditions once for all sources: `own_clock`, for the targets whose counter the agent reads itself (as the
+/// dependency on quanta in `Cargo.toml` has it), and `native_capture`, for those that have it when its feature is on. Miri
+/// runs no assembly and has no signals.
+fn announce_targets() {
+    println!("cargo::rustc-check-cfg=cfg(native_capture, own_clock)");
     let target = |key: &str| std::env::var(format!("CARGO_CFG_{key}")).unwrap_or_default();
+    if target("TARGET_OS") != "linux" || !["x86_64", "aarch64"].contains(&target("TARGET_ARCH").as_str()) {
+        return;
+    }
+    println!("cargo::rustc-cfg=own_clock");
     // Not the 32-bit ABIs of the two: registers, addresses and words of the stack have one size here.
-    let has_it = target("TARGET_OS") == "linux"
-        && ["x86_64", "aarch64"].contains(&target("TARGET_ARCH").as_str())
-        && target("TARGET_POINTER_WIDTH") == "64";
+    let has_it = target("TARGET_POINTER_WIDTH") == "64";
     let is_asked_for = std::env::var_os("CARGO_FEATURE_NATIVE").is_some();
     if has_it && is_asked_for && std::env::var_os("CARGO_CFG_MIRI").is_none() {
         println!("cargo::rustc-cfg=native_capture");

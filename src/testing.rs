@@ -57,6 +57,8 @@ impl TestAgent {
             .dedupe_enabled(false)
             .native_capture(NativeCapture::Off)
             .threshold_for_tests(Duration::ZERO)
+            // Written, so that it is as often on every machine.
+            .cpu_sample_hz(997)
             // Tests look for names, in programs that are not optimised, on machines that are busy.
             .max_symbol_time(Duration::from_secs(60))
             .shipper(shipped.clone())

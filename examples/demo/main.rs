@@ -34,6 +34,8 @@ async fn main() -> anyhow::Result<()> {
         .sample_rate(1.0)
         // A demo is looked at: every slow request, and not one of an endpoint a minute.
         .dedupe_enabled(false)
+        // As often on every machine: its requests are short.
+        .cpu_sample_hz(997)
         .flush_interval(Duration::from_secs(1))
         .event("axum.request", UnitSettings::new().threshold(THRESHOLD))
         .build()?;

@@ -1,6 +1,6 @@
 //! The one clock of everything in a trace.
 
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(own_clock)]
 use super::native::{scale::Scale, ticks};
 use crate::model::time::Nanos;
 
@@ -11,24 +11,24 @@ pub(crate) struct Clock(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(own_clock)]
     Counter(Scale),
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(own_clock)]
     Monotonic,
     /// Where the clocks above are not known, or a test moves the time.
-    #[cfg(any(test, not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))))]
+    #[cfg(any(test, not(own_clock)))]
     Quanta(quanta::Clock),
 }
 
 impl Clock {
     /// Calibrates once a process, which takes 10 ms.
-    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    #[cfg(own_clock)]
     pub(crate) fn new() -> Self {
         Self(ticks::prepare().map_or(Source::Monotonic, Source::Counter))
     }
 
     /// Calibrates once a process.
-    #[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
+    #[cfg(not(own_clock))]
     pub(crate) fn new() -> Self {
         Self(Source::Quanta(quanta::Clock::new()))
     }
@@ -44,11 +44,11 @@ impl Clock {
     #[inline]
     pub(crate) fn raw(&self) -> u64 {
         match &self.0 {
-            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            #[cfg(own_clock)]
             Source::Counter(_) => ticks::counter(),
-            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            #[cfg(own_clock)]
             Source::Monotonic => ticks::without_counter(),
-            #[cfg(any(test, not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))))]
+            #[cfg(any(test, not(own_clock)))]
             Source::Quanta(quanta) => quanta.raw(),
         }
     }
@@ -57,11 +57,11 @@ impl Clock {
     #[inline]
     pub(crate) fn between(&self, start: u64, end: u64) -> Nanos {
         match &self.0 {
-            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            #[cfg(own_clock)]
             Source::Counter(scale) => Nanos(scale.nanos(end.saturating_sub(start))),
-            #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+            #[cfg(own_clock)]
             Source::Monotonic => Nanos(end.saturating_sub(start)),
-            #[cfg(any(test, not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))))]
+            #[cfg(any(test, not(own_clock)))]
             Source::Quanta(quanta) => Nanos(quanta.delta_as_nanos(start, end)),
         }
     }

@@ -25,6 +25,10 @@ impl ChunkLane {
         self.queue.push(chunk).is_ok()
     }
 
+    pub(crate) fn is_half_full(&self) -> bool {
+        self.queue.len() >= self.queue.capacity().div_ceil(2)
+    }
+
     pub(crate) fn pop(&self) -> Option<ChunkRef> {
         self.queue.pop()
     }

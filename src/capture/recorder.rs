@@ -29,6 +29,8 @@ use crate::model::trace_event::{EndReason, TraceEvent};
 
 /// The last event of a chunk is kept free for [`TraceEvent::Starved`].
 const USABLE: usize = CHUNK_EVENTS - 1;
+/// Full chunks that the agent is woken for at once while there is room: waking a thread takes longer than reading one.
+const CHUNKS_A_SIGNAL: u32 = 4;
 
 /// How a poll ended for the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -327,15 +329,22 @@ impl Recorder {
         if self.take_chunk() {
             self.chunk.write(0, word, now);
             self.next = 1;
-        } else if self.next == USABLE {
+            return self.signal_if_due();
+        }
+        if self.next == USABLE {
             self.chunk.write(USABLE, TraceEvent::Starved.to_word(), now);
             self.next = CHUNK_EVENTS;
-            self.starved = true;
             self.shared.core.counters.count(Count::Starved);
-        } else {
-            self.starved = true;
         }
+        self.starved = true;
         self.shared.signal();
+    }
+
+    /// A further chunk was begun: has the agent read the full ones, unless it may wait for more of them.
+    fn signal_if_due(&self) {
+        if self.chunks.is_multiple_of(CHUNKS_A_SIGNAL) || self.shared.is_short_of_chunks() {
+            self.shared.signal();
+        }
     }
 
     /// Goes on in an empty chunk; false, and nothing has changed, when there is none.
@@ -354,7 +363,7 @@ impl Recorder {
     fn next_chunk(&mut self) -> bool {
         let is_taken = self.shared.is_recording() && self.take_chunk();
         if is_taken {
-            self.shared.signal();
+            self.signal_if_due();
         }
         is_taken
     }
@@ -369,6 +378,8 @@ impl Recorder {
         if let Some(since) = self.peer_since.take() {
             self.shared.add_peer(now.saturating_sub(since));
         }
+        #[cfg(native_capture)]
+        self.tell_native();
         if !self.shared.is_recording() {
             return;
         }

@@ -159,6 +159,13 @@ impl SharedTrace {
         lane.push(chunk)
     }
 
+    /// Whether what waits for the session should not become more: half of what the trace may have, or of what all traces
+    /// may have together, is in use.
+    pub(crate) fn is_short_of_chunks(&self) -> bool {
+        let budget = &self.core.budget;
+        budget.used() > budget.max() / 2 || self.lane.get().is_some_and(|lane| lane.is_half_full())
+    }
+
     /// The next chunk for the session.
     pub(crate) fn next_chunk(&self) -> Option<ChunkRef> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).take();

@@ -97,18 +97,33 @@ impl Wakes {
         task: Option<FrameId>,
         capture: impl FnOnce(&mut [StackWord]) -> usize,
     ) {
-        let state = self.state.load(Ordering::Relaxed);
-        let is_first = state & PHASE_MASK == IDLE;
-        // Acquire: pairs with the Release of the poll that made the place free.
-        let writing = state | WRITING;
-        if !is_first || self.state.compare_exchange(state, writing, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            return;
-        }
+        let Some(state) = self.take_place() else { return };
         let mut words = [StackWord(0); WAKE_FRAMES];
         let frames = capture(&mut words).min(WAKE_FRAMES);
         for (kept, word) in self.stack.iter().zip(words.iter().take(frames)) {
             kept.store(word.0, Ordering::Relaxed);
         }
+        self.make_ready(state, site, raw, task, frames);
+    }
+
+    /// As `record`, without a stack.
+    pub(crate) fn record_without_stack(&self, site: SiteId, raw: u64, task: Option<FrameId>) {
+        if let Some(state) = self.take_place() {
+            self.make_ready(state, site, raw, task, 0);
+        }
+    }
+
+    /// From `Idle` to `Writing`: the state before, for the wake that is the first.
+    fn take_place(&self) -> Option<u64> {
+        let state = self.state.load(Ordering::Relaxed);
+        let is_first = state & PHASE_MASK == IDLE;
+        // Acquire: pairs with the Release of the poll that made the place free.
+        let taken = is_first
+            && self.state.compare_exchange(state, state | WRITING, Ordering::Acquire, Ordering::Relaxed).is_ok();
+        taken.then_some(state)
+    }
+
+    fn make_ready(&self, state: u64, site: SiteId, raw: u64, task: Option<FrameId>, frames: usize) {
         self.raw.store(raw, Ordering::Relaxed);
         self.site.store(site.0, Ordering::Relaxed);
         self.task.store(task.map_or(0, |name| name.0.wrapping_add(1)), Ordering::Relaxed);
@@ -118,11 +133,12 @@ impl Wakes {
     }
 
     /// A poll begins, the `poll`th: gives the wake that came since the one before it, and makes room for the next. For
-    /// the recorder only. A wake that is being written at this moment is left to itself and given by no poll.
+    /// the recorder only. `stack` is room for the waking thread's stack, and asked for if there is one. A wake that is being
+    /// written at this moment is left to itself and given by no poll.
     pub(crate) fn begin_poll<'s>(&self, poll: u64, stack: impl FnOnce() -> &'s mut WakeStack) -> Option<Wake> {
         let state = self.state.load(Ordering::Acquire);
         let is_of_the_last = state >> PHASE_BITS == poll.wrapping_sub(1) & (u64::MAX >> PHASE_BITS);
-        let wake = (state & PHASE_MASK == READY && is_of_the_last).then(|| self.read(stack()));
+        let wake = (state & PHASE_MASK == READY && is_of_the_last).then(|| self.read(stack));
         if state & PHASE_MASK != WRITING {
             let next = poll << PHASE_BITS | IDLE;
             // Release: a wake that takes the place has seen it read. Fails when one just began, which keeps the place.
@@ -131,10 +147,12 @@ impl Wakes {
         wake
     }
 
-    fn read(&self, stack: &mut WakeStack) -> Wake {
+    fn read<'s>(&self, stack: impl FnOnce() -> &'s mut WakeStack) -> Wake {
         let frames = (self.frames.load(Ordering::Relaxed) as usize).min(WAKE_FRAMES);
-        for (word, kept) in stack.iter_mut().zip(self.stack.iter().take(frames)) {
-            *word = StackWord(kept.load(Ordering::Relaxed));
+        if frames > 0 {
+            for (word, kept) in stack().iter_mut().zip(self.stack.iter().take(frames)) {
+                *word = StackWord(kept.load(Ordering::Relaxed));
+            }
         }
         let site = SiteId(self.site.load(Ordering::Relaxed));
         let task = self.task.load(Ordering::Relaxed).checked_sub(1).map(FrameId);
@@ -160,10 +178,15 @@ impl Wakes {
         Some((word, 1 << (site.0 % u64::BITS)))
     }
 
+    /// Whether [`each_gone`](Self::each_gone) would be called.
+    pub(crate) fn has_gone(&self, pending: &PendingBits, made: u32) -> bool {
+        let mut words = pending.words().zip(&self.held).take(words_for(made));
+        words.any(|(pending, held)| pending & !held.load(Ordering::Relaxed) != 0)
+    }
+
     /// Calls `each` for every site below `made` that `pending` has and nobody holds any more, and takes it out.
     pub(crate) fn each_gone(&self, pending: &mut PendingBits, made: u32, mut each: impl FnMut(SiteId)) {
-        let words = (made.min(MAX_SITES)).div_ceil(u64::BITS) as usize;
-        for (index, (pending, held)) in (0u32..).zip(pending.words().zip(&self.held).take(words)) {
+        for (index, (pending, held)) in (0u32..).zip(pending.words_mut().zip(&self.held).take(words_for(made))) {
             let mut gone = *pending & !held.load(Ordering::Relaxed);
             *pending &= !gone;
             while gone != 0 {
@@ -172,6 +195,11 @@ impl Wakes {
             }
         }
     }
+}
+
+/// Words of bits that so many sites take.
+fn words_for(made: u32) -> usize {
+    made.min(MAX_SITES).div_ceil(u64::BITS) as usize
 }
 
 /// The sites that a session has been told of and not told to be gone: a bit each.
@@ -194,7 +222,11 @@ impl PendingBits {
         }
     }
 
-    fn words(&mut self) -> impl Iterator<Item = &mut u64> {
+    fn words(&self) -> impl Iterator<Item = u64> {
+        std::iter::once(self.first).chain(self.others.iter().flat_map(|others| others.iter().copied()))
+    }
+
+    fn words_mut(&mut self) -> impl Iterator<Item = &mut u64> {
         std::iter::once(&mut self.first).chain(self.others.iter_mut().flat_map(|others| others.iter_mut()))
     }
 }
@@ -237,8 +269,10 @@ mod tests {
             0
         });
         assert_eq!(wakes.begin_poll(3, || &mut stack), None, "it was of the first poll");
-        wakes.record(SiteId(5), 2, None, |_| 0);
-        assert_eq!(wakes.begin_poll(4, || &mut stack).map(|wake| wake.site), Some(SiteId(5)));
+        wakes.record_without_stack(SiteId(5), 2, None);
+        wakes.record_without_stack(SiteId(6), 3, None);
+        let wake = wakes.begin_poll(4, || unreachable!("there is no stack to read"));
+        assert_eq!(wake, Some(Wake { raw: 2, site: SiteId(5), task: None, frames: 0 }));
     }
 
     #[test]
@@ -252,8 +286,11 @@ mod tests {
         wakes.release(SiteId(2_047));
         wakes.release(SiteId::NONE);
         let mut gone = Vec::new();
+        assert!(wakes.has_gone(&pending, MAX_SITES) && wakes.has_gone(&pending, 64));
+        assert!(!wakes.has_gone(&PendingBits::default(), MAX_SITES), "of none that are pending");
         wakes.each_gone(&mut pending, MAX_SITES, |site| gone.push(site.0));
         assert_eq!(gone, [63, 2_047]);
+        assert!(!wakes.has_gone(&pending, MAX_SITES));
         wakes.each_gone(&mut pending, MAX_SITES, |site| panic!("{site:?} twice"));
     }
 

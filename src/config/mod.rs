@@ -62,6 +62,12 @@ impl Config {
         self.settings.api_key.is_none() && self.settings.server_url.is_none()
     }
 
+    /// Whether somebody has written how often to sample, and so means it.
+    #[cfg_attr(not(native_capture), allow(dead_code, reason = "nothing is sampled"))]
+    pub(crate) fn is_sample_rate_written(&self) -> bool {
+        self.settings.cpu_sample_hz.is_some()
+    }
+
     /// What `HTTPS_PROXY` said when the configuration was built; empty for nothing.
     #[cfg_attr(not(feature = "grpc"), allow(dead_code, reason = "nothing is reached over the net"))]
     pub(crate) fn https_proxy(&self) -> &str {

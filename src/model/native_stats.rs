@@ -8,6 +8,10 @@ pub struct NativeStats {
     pub await_sites: bool,
     /// Whether CPU samples are taken.
     pub cpu_samples: bool,
+    /// Samples a second of a thread that is busy with traced work: [`cpu_sample_hz`](crate::Config::cpu_sample_hz), or
+    /// what takes 1 % of the thread on this machine if that was not written and is less. It is measured some milliseconds
+    /// after the start. Of several agents in this process the highest.
+    pub sample_hz: u32,
     /// In a sentence: what is active, what is not and why, and what of the build to change for better names. It is
     /// complete when the symbols have been looked at, some time after the start.
     pub status: String,

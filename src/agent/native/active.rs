@@ -6,11 +6,11 @@ use crate::capture::clock::Clock;
 use crate::capture::current;
 use crate::capture::native::capture::{NativeCapture, NativeSettings};
 use crate::capture::native::registers::Registers;
-use crate::capture::native::sampler::SamplerSettings;
+use crate::capture::native::sampler::{SampleRate, Sampler, SamplerSettings, SamplerStats};
 use crate::capture::native::unwind::{self, Cut};
 use crate::capture::native::{heap, place_in_agent, priority};
 use crate::config::Config;
-use crate::model::config::NativeCapture as Mode;
+use crate::model::config::{CpuSignal, NativeCapture as Mode};
 use crate::model::native_stats::NativeStats;
 use crate::model::stack::{Framed, StackWord};
 use crate::safety::budget::CaptureBudget;
@@ -38,6 +38,8 @@ pub(in crate::agent) struct Native {
 
 struct Status {
     capture: String,
+    /// What was asked for of the samples that there are.
+    samples: Option<(u32, CpuSignal)>,
     /// What is known of the program's symbols.
     symbols: OnceLock<String>,
 }
@@ -57,7 +59,10 @@ impl Native {
             Err(why) => (None, format!("off: {why}")),
         };
         let symbols = capture.as_ref().map(|_| symbols(config));
-        Self { capture, symbols, status: Arc::new(Status { capture: status, symbols: OnceLock::new() }) }
+        let has_samples = capture.as_ref().is_some_and(|capture| capture.sampler_stats().is_some());
+        let samples = has_samples.then(|| (config.cpu_sample_hz(), config.cpu_signal()));
+        let status = Status { capture: status, samples, symbols: OnceLock::new() };
+        Self { capture, symbols, status: Arc::new(status) }
     }
 
     pub(in crate::agent) fn stats(&self) -> NativeStats {
@@ -69,6 +74,7 @@ impl Native {
         NativeStats {
             await_sites: self.capture.is_some(),
             cpu_samples: is_sampling,
+            sample_hz: sampler.hz,
             status: self.status.text(),
             samples: sampler.taken,
             samples_lost: sampler.ring_full + sampler.rate_limited + sampler.queue_full + dropped,
@@ -85,10 +91,10 @@ impl Native {
 
 impl Status {
     fn text(&self) -> String {
-        match self.symbols.get() {
-            Some(symbols) => format!("{}; {symbols}", self.capture),
-            None => self.capture.clone(),
-        }
+        // How often is known only some milliseconds after the start.
+        let rate = self.samples.map_or_else(String::new, |(hz, signal)| rate_text(hz, signal, &Sampler::stats()));
+        let symbols = self.symbols.get().map_or_else(String::new, |symbols| format!("; {symbols}"));
+        format!("{}{rate}{symbols}", self.capture)
     }
 }
 
@@ -122,7 +128,8 @@ fn start(
 /// `None` when `cpu_sample_hz` is 0.
 fn sampler(config: &Config) -> Option<SamplerSettings> {
     let hz = config.cpu_sample_hz();
-    let settings = SamplerSettings { hz, signal: config.cpu_signal(), max_threads: config.max_sampled_threads() };
+    let rate = if config.is_sample_rate_written() { SampleRate::Exactly(hz) } else { SampleRate::AtMost(hz) };
+    let settings = SamplerSettings { rate, signal: config.cpu_signal(), max_threads: config.max_sampled_threads() };
     (hz > 0).then_some(settings)
 }
 
@@ -130,11 +137,22 @@ fn describe(config: &Config, capture: &NativeCapture) -> String {
     match capture.sampler_error() {
         Some(error) => format!("await sites and wakes, no CPU samples: {}", with_sources(error)),
         None if config.cpu_sample_hz() == 0 => "await sites and wakes, no CPU samples: `cpu_sample_hz = 0`".to_owned(),
-        None => {
-            let (hz, signal) = (config.cpu_sample_hz(), config.cpu_signal().as_str());
-            format!("await sites, wakes and CPU samples ({hz} a second, {signal})")
-        }
+        None => "await sites, wakes and CPU samples".to_owned(),
     }
+}
+
+/// How often threads are sampled, and why less often than was `wanted`.
+fn rate_text(wanted: u32, signal: CpuSignal, sampler: &SamplerStats) -> String {
+    let signal = sampler.signal.unwrap_or(signal).as_str();
+    let SamplerStats { hz, tick_cost, .. } = *sampler;
+    if hz >= wanted {
+        return format!(" ({hz} a second, {signal})");
+    }
+    let micros = tick_cost.div_ceil(1_000);
+    format!(
+        " ({hz} a second, {signal}: a tick takes {micros} µs here, and by default all of them at most 1 % of a thread; \
+         `cpu_sample_hz` sets another rate)"
+    )
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {
@@ -218,5 +236,21 @@ fn read_anew(own: u64, settings: &SymbolSettings) -> (String, bool) {
     match Diagnosis::of(&map, own, place_in_agent(), settings) {
         Some(diagnosis) => (diagnosis.to_string(), diagnosis.is_complete()),
         None => ("the program's file is not known".to_owned(), false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_says_how_often_and_why_not_more_often() {
+        let text = |hz| {
+            let sampler = SamplerStats { hz, tick_cost: 39_200, ..SamplerStats::default() };
+            rate_text(997, CpuSignal::Urg, &sampler)
+        };
+        assert_eq!(text(997), " (997 a second, SIGURG)");
+        assert!(text(255).starts_with(" (255 a second, SIGURG: a tick takes 40 µs here"), "{}", text(255));
+        assert!(text(255).contains("`cpu_sample_hz`"));
     }
 }

@@ -93,6 +93,13 @@ impl NativeCapture {
         self.sampler.as_ref().err()
     }
 
+    /// For the pump's thread, before its first look: how often threads are sampled may depend on this machine.
+    pub(super) fn fit_rate(&self) {
+        if let Ok(Some(sampler)) = &self.sampler {
+            sampler.fit_rate();
+        }
+    }
+
     /// What the samplers of this process have done; `None` when this agent has none.
     pub(crate) fn sampler_stats(&self) -> Option<SamplerStats> {
         matches!(self.sampler, Ok(Some(_))).then(Sampler::stats)

@@ -19,11 +19,11 @@ pub(crate) mod registers;
 pub(crate) mod sampler;
 #[cfg(native_capture)]
 mod samples;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(own_clock)]
 pub(crate) mod scale;
 #[cfg(native_capture)]
 pub(crate) mod thread_stack;
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[cfg(own_clock)]
 pub(crate) mod ticks;
 #[cfg(native_capture)]
 pub(crate) mod unwind;

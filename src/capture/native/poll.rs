@@ -8,7 +8,7 @@ use super::sampler::Entered;
 use super::stack_pointer;
 use super::ticks;
 use super::unwind::{self, Cut};
-use super::waker::{Observer, RootWaker, SiteKind, Tables};
+use super::waker::{Cloned, Observer, RootWaker, SiteKind, Tables};
 use crate::capture::current;
 use crate::capture::recorder::{PollWaker, Recorder};
 use crate::capture::task;
@@ -71,26 +71,21 @@ fn call_at_base<R>(call: impl FnOnce() -> R) -> R {
 pub(crate) struct Host;
 
 impl Observer for Host {
-    fn await_site(wakes: &Wakes, registers: Registers, kind: SiteKind) -> SiteId {
-        let site = current::with_current(|recorder| {
+    fn cloned(wakes: &Arc<Wakes>, parent: &Waker, registers: Registers, kind: SiteKind) -> Cloned {
+        let cloned = current::with_current(|recorder| {
             // Another trace's poll may run inside of this one's.
-            (recorder.generation.get() == wakes.label).then(|| recorder.capture_site(registers, kind))
+            (recorder.generation.get() == wakes.label).then(|| recorder.waker_cloned(wakes, parent, registers, kind))
         });
-        site.flatten().unwrap_or(SiteId::NONE)
-    }
-
-    fn past_bound(wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker> {
-        let waker = current::with_current(|recorder| {
-            (recorder.generation.get() == wakes.label).then(|| recorder.waker_past_bound(wakes, parent))
-        });
-        waker.flatten().flatten()
+        cloned.flatten().unwrap_or(Cloned::Own(SiteId::NONE))
     }
 
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers) {
         // A task that wakes itself waits for nobody.
-        let is_own = Self::is_polling(wakes);
+        if Self::is_polling(wakes) {
+            return wakes.record_without_stack(site, ticks::now(), task::current_name());
+        }
         wakes.record(site, ticks::now(), task::current_name(), |words| {
-            if is_own { 0 } else { unwind::callers_in_place(registers, Cut::ThreadEnd, words) }
+            unwind::callers_in_place(registers, Cut::ThreadEnd, words)
         });
     }
 

@@ -89,6 +89,9 @@ pub(super) fn start(capture: &Arc<NativeCapture>, on_start: impl FnOnce() + Send
     let started = bell.clone();
     let thread = std::thread::Builder::new().name("flame-on-native".into()).spawn(move || {
         on_start();
+        if let Some(capture) = capture.upgrade() {
+            capture.fit_rate();
+        }
         work(&capture, &bell);
     })?;
     // Only one thread is ever started for a bell.

@@ -28,11 +28,9 @@ const POOLED_NODES: usize = 1_024;
 
 /// What a traced poll notes of its wakers. Called in host threads, under whatever locks their code holds.
 pub(crate) trait Observer {
-    /// A waker is cloned inside the poll of `wakes`, or elsewhere; the await site, or [`SiteId::NONE`].
-    fn await_site(wakes: &Wakes, registers: Registers, kind: SiteKind) -> SiteId;
-    /// The waker for a leaf whose await site was refused; `None`: one of its own. A [`stable`] one, which the polls that
-    /// follow are given as well, so that the leaf need not register again in them.
-    fn past_bound(wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker>;
+    /// A waker of `wakes`, whose task's own is `parent`, is cloned inside the poll of `wakes`, or elsewhere: what the clone
+    /// is.
+    fn cloned(wakes: &Arc<Wakes>, parent: &Waker, registers: Registers, kind: SiteKind) -> Cloned;
     /// A waker of `wakes`, made at `site`, is woken.
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers);
     /// Whether the poll of `wakes` runs on this thread.
@@ -49,6 +47,16 @@ pub(crate) enum SiteKind {
     Leaf,
     /// Until its last waker is gone: the leaf is polled only when it was woken.
     Branch,
+}
+
+/// What a clone is to be.
+#[derive(Debug)]
+pub(crate) enum Cloned {
+    /// One of its own, made at this site, or [`SiteId::NONE`].
+    Own(SiteId),
+    /// A [`stable`] one, which the polls that follow are given as well, so that the leaf need not register again in them:
+    /// its await site was refused.
+    Stable(Waker),
 }
 
 /// The waker of one poll; it lives on the poll's stack.
@@ -143,17 +151,17 @@ unsafe fn root_wake_by_ref<O: Observer>(data: *const ()) {
 unsafe fn root_drop(_data: *const ()) {}
 
 fn new_node<O: Observer>(wakes: &Arc<Wakes>, parent: &Waker, kind: SiteKind, registers: Registers) -> RawWaker {
-    let site = O::await_site(wakes, registers, kind);
-    if site == SiteId::NONE
-        && kind == SiteKind::Leaf
-        && let Some(waker) = O::past_bound(wakes, parent)
-    {
-        // The reference that it owns goes to the clone.
-        let waker = ManuallyDrop::new(waker);
-        return RawWaker::new(waker.data(), waker.vtable());
+    match O::cloned(wakes, parent, registers, kind) {
+        Cloned::Stable(waker) => {
+            // The reference that it owns goes to the clone.
+            let waker = ManuallyDrop::new(waker);
+            RawWaker::new(waker.data(), waker.vtable())
+        }
+        Cloned::Own(site) => {
+            wakes.hold(site);
+            node::<O>(site, Content { wakes: wakes.clone(), parent: parent.clone(), kind, is_stable: false })
+        }
     }
-    wakes.hold(site);
-    node::<O>(site, Content { wakes: wakes.clone(), parent: parent.clone(), kind, is_stable: false })
 }
 
 /// A waker that owns its node by one reference; the table's functions count the others. All that is behind it is `Send`

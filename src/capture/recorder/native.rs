@@ -14,10 +14,10 @@ use crate::capture::native::poll::Host;
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::Entered;
 use crate::capture::native::unwind::{self, Cut};
-use crate::capture::native::waker::{self, SiteKind};
+use crate::capture::native::waker::{self, Cloned, SiteKind};
 use crate::capture::task::is_of_one_task;
 use crate::capture::wakes::{MAX_SITES, PendingBits, SiteId, WAKE_FRAMES, Wakes};
-use crate::model::counters::Count;
+use crate::model::counters::{Count, Counters};
 use crate::model::stack::{Place, StackWord};
 use crate::model::trace_event::{Captured, TraceEvent};
 
@@ -49,8 +49,10 @@ pub(super) struct NativePart {
     sites: u32,
     /// Sites made in this poll.
     in_poll: u32,
-    /// A waker of this poll was refused a capture.
-    is_past_bound: bool,
+    /// Wakers of this poll that were refused a capture.
+    refused: u32,
+    /// What the counters are not told yet.
+    uncounted: Uncounted,
     /// What the session believes to be held.
     pending: PendingBits,
     stable: Stable,
@@ -58,6 +60,14 @@ pub(super) struct NativePart {
     entered: u64,
     running: u64,
     capturing: u64,
+}
+
+/// Counted here first, by one thread at a time.
+#[derive(Debug, Default)]
+struct Uncounted {
+    sites: u64,
+    refused: u64,
+    stable_polls: u64,
 }
 
 /// The waker of polls in which nothing is captured: the same one for all, so that leaf futures keep it.
@@ -83,7 +93,8 @@ impl NativePart {
             polls: 0,
             sites: 0,
             in_poll: 0,
-            is_past_bound: false,
+            refused: 0,
+            uncounted: Uncounted::default(),
             pending: PendingBits::default(),
             stable: Stable { waker: None, polls_left: 0, next_polls: STABLE_POLLS },
             entered: 0,
@@ -92,19 +103,31 @@ impl NativePart {
         }
     }
 
-    /// Whether one more site may be captured at the raw time `now`.
-    fn may_capture(&self, now: u64) -> bool {
+    /// Whether the counts allow one more site in this poll. None after one that was refused: a thousand leaves may follow.
+    fn has_sites_left(&self) -> bool {
+        self.refused == 0 && self.in_poll < SITES_A_POLL && self.sites < SITES_A_TRACE
+    }
+
+    /// Whether the time that captures took allows one more at the raw time `now`.
+    fn has_time_left(&self, now: u64) -> bool {
         let running = self.running.saturating_add(now.saturating_sub(self.entered));
-        !self.is_past_bound
-            && self.in_poll < SITES_A_POLL
-            && self.sites < SITES_A_TRACE
-            && (self.sites < SITES_FOR_FREE || self.capturing <= running / PART_OF_CPU)
+        self.sites < SITES_FOR_FREE || self.capturing <= running / PART_OF_CPU
+    }
+
+    /// Tells `counters` what they do not know yet.
+    fn tell(&mut self, counters: &Counters) {
+        self.uncounted.refused += u64::from(std::mem::take(&mut self.refused));
+        let Uncounted { sites, refused, stable_polls } = std::mem::take(&mut self.uncounted);
+        let counts =
+            [(Count::AwaitSites, sites), (Count::AwaitSitesBounded, refused), (Count::StablePolls, stable_polls)];
+        counts.into_iter().filter(|(_, number)| *number > 0).for_each(|(count, number)| counters.add(count, number));
     }
 
     fn end_poll(&mut self, now: u64) {
         self.base = 0;
         self.running = self.running.saturating_add(now.saturating_sub(self.entered));
-        if std::mem::take(&mut self.is_past_bound) {
+        if self.refused > 0 {
+            self.uncounted.refused += u64::from(std::mem::take(&mut self.refused));
             self.stable.polls_left = self.stable.next_polls;
             self.stable.next_polls = self.stable.next_polls.saturating_mul(STABLE_GROWTH).min(MAX_STABLE_POLLS);
         }
@@ -112,15 +135,23 @@ impl NativePart {
 }
 
 impl Stable {
+    /// For a poll: in the place of one that was made for another waker of the task.
     fn waker_for(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Waker {
+        self.kept_for(wakes, parent).unwrap_or_else(|| self.make(wakes, parent))
+    }
+
+    /// `None` where it was made for another waker of the task.
+    fn kept_for(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker> {
         match &self.waker {
-            Some((waker, of)) if is_of_one_task(of, parent) => waker.clone(),
-            _ => {
-                let made = waker::stable::<Host>(wakes.clone(), parent.clone());
-                self.waker = Some((made.clone(), parent.clone()));
-                made
-            }
+            Some((waker, of)) => is_of_one_task(of, parent).then(|| waker.clone()),
+            None => Some(self.make(wakes, parent)),
         }
+    }
+
+    fn make(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Waker {
+        let made = waker::stable::<Host>(wakes.clone(), parent.clone());
+        self.waker = Some((made.clone(), parent.clone()));
+        made
     }
 }
 
@@ -151,33 +182,46 @@ impl Recorder {
 
     /// The waker for a poll that was given `parent`. `None` without native capture.
     pub(crate) fn poll_waker(&mut self, parent: &Waker) -> Option<PollWaker> {
-        let wakes = self.wakes()?;
         let native = self.native.as_mut()?;
         if native.stable.polls_left == 0 {
-            return Some(PollWaker::Capturing(wakes));
+            return self.wakes().map(PollWaker::Capturing);
         }
         native.stable.polls_left -= 1;
-        let waker = native.stable.waker_for(&wakes, parent);
-        self.shared.core.counters.count(Count::StablePolls);
-        Some(PollWaker::Stable(waker))
+        native.uncounted.stable_polls += 1;
+        let wakes = native.wakes.as_ref()?;
+        Some(PollWaker::Stable(native.stable.waker_for(wakes, parent)))
+    }
+
+    /// A waker was cloned inside of the poll, in the function that `registers` are of: what the clone is to be.
+    pub(crate) fn waker_cloned(
+        &mut self,
+        wakes: &Arc<Wakes>,
+        parent: &Waker,
+        registers: Registers,
+        kind: SiteKind,
+    ) -> Cloned {
+        if let Some(site) = self.capture_site(registers, kind) {
+            return Cloned::Own(site);
+        }
+        let stable = (kind == SiteKind::Leaf).then(|| self.waker_past_bound(wakes, parent)).flatten();
+        stable.map_or(Cloned::Own(SiteId::NONE), Cloned::Stable)
     }
 
     /// The waker of the polls to come, for a leaf that was refused a capture in this one. `None` also where it was made
     /// for another waker of the task: that one is not dropped here, where the leaf may hold locks.
-    pub(crate) fn waker_past_bound(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker> {
-        let native = self.native.as_mut().filter(|native| native.is_past_bound)?;
-        let is_made_for_another = native.stable.waker.as_ref().is_some_and(|(_, of)| !is_of_one_task(of, parent));
-        (!is_made_for_another).then(|| native.stable.waker_for(wakes, parent))
+    fn waker_past_bound(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Option<Waker> {
+        let native = self.native.as_mut().filter(|native| native.refused > 0)?;
+        native.stable.kept_for(wakes, parent)
     }
 
     /// Before the end of a poll after which the task waits.
     pub(super) fn note_gone(&mut self, now: u64) {
         let Some(native) = &mut self.native else { return };
         native.end_poll(now);
-        if native.sites == 0 {
+        let Some(wakes) = native.wakes.as_ref().filter(|wakes| wakes.has_gone(&native.pending, native.sites)) else {
             return;
-        }
-        let Some(wakes) = native.wakes.clone() else { return };
+        };
+        let wakes = wakes.clone();
         let (mut pending, made) = (std::mem::take(&mut native.pending), native.sites);
         wakes.each_gone(&mut pending, made, |site| self.write(TraceEvent::Gone(site.0), now));
         if let Some(native) = &mut self.native {
@@ -185,18 +229,18 @@ impl Recorder {
         }
     }
 
-    /// A waker was cloned inside of the poll, in the function that `registers` are of: its callers are where the task
-    /// is about to wait.
-    pub(crate) fn capture_site(&mut self, registers: Registers, kind: SiteKind) -> SiteId {
+    /// The callers of the function that `registers` are of are where the task is about to wait.
+    fn capture_site(&mut self, registers: Registers, kind: SiteKind) -> Option<SiteId> {
         if self.starved || self.events_left == 0 {
-            return SiteId::NONE;
+            return None;
         }
-        let now = self.clock.raw();
-        let Some(native) = &mut self.native else { return SiteId::NONE };
-        if !native.may_capture(now) {
-            native.is_past_bound = true;
-            self.shared.core.counters.count(Count::AwaitSitesBounded);
-            return SiteId::NONE;
+        let native = self.native.as_mut()?;
+        let has_left = native.has_sites_left();
+        // Not read for those that are refused anyway.
+        let now = if has_left { self.clock.raw() } else { 0 };
+        if !has_left || !native.has_time_left(now) {
+            native.refused = native.refused.saturating_add(1);
+            return None;
         }
         let site = SiteId(native.sites);
         let mut words = [StackWord(0); SITE_FRAMES];
@@ -207,9 +251,9 @@ impl Recorder {
             SiteKind::Branch => TraceEvent::BranchSite(Captured { site: site.0, slots }),
         };
         if words.is_empty() || !self.write_stack(event, now, words) {
-            return SiteId::NONE;
+            return None;
         }
-        self.note_captured(site, now)
+        Some(self.note_captured(site, now))
     }
 
     fn note_captured(&mut self, site: SiteId, began: u64) -> SiteId {
@@ -217,6 +261,7 @@ impl Recorder {
         if let Some(native) = &mut self.native {
             native.pending.insert(site);
             native.sites += 1;
+            native.uncounted.sites += 1;
             native.in_poll += 1;
             native.capturing = native.capturing.saturating_add(now.saturating_sub(began));
         }
@@ -262,13 +307,18 @@ impl Recorder {
         (base != 0).then(|| Place::of_local(base, pointer))
     }
 
+    /// What was counted here is told before others learn that the trace is over.
+    pub(super) fn tell_native(&mut self) {
+        if let Some(native) = &mut self.native {
+            native.tell(&self.shared.core.counters);
+        }
+    }
+
     /// The trace is over for its recorder.
     pub(super) fn release_native(&mut self) {
+        self.tell_native();
         let Some(native) = self.native.take() else { return };
         let core = &self.shared.core;
-        if native.sites > 0 {
-            core.counters.add(Count::AwaitSites, native.sites.into());
-        }
         // The stable waker holds the wakes too.
         drop(native.stable);
         if let (Some(capture), Some(wakes)) = (&core.native, native.wakes) {

@@ -11,14 +11,40 @@ use crate::model::config::CpuSignal;
 /// What an agent asks for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SamplerSettings {
-    /// Samples a second of a thread that polls traced futures all the time, 1 to 10,000. The highest of all agents in
-    /// the process holds for all.
-    pub(crate) hz: u32,
+    /// How often; the highest of all agents in the process holds for all.
+    pub(crate) rate: SampleRate,
     /// Which signal; the first agent of the process decides for all ([`SamplerStats::signal`]).
     pub(crate) signal: CpuSignal,
     /// How many threads have a timer and a ring at the same time, 1 to 4,096; the highest of all agents holds. Further
     /// threads run without samples and are counted.
     pub(crate) max_threads: usize,
+}
+
+/// Samples a second of a thread that polls traced futures all the time, 1 to 10,000.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SampleRate {
+    Exactly(u32),
+    /// As many as take 1 % of the thread, but 99 at least.
+    AtMost(u32),
+}
+
+impl SampleRate {
+    /// One part in so many of a thread's time is what its ticks may take.
+    const PART_OF_THREAD: u64 = 100;
+    /// However long a tick takes.
+    const LEAST: u32 = 99;
+
+    /// The rate where a tick takes so many nanoseconds; 0: that is not known.
+    pub(crate) fn hz(self, tick_cost: u64) -> u32 {
+        match self {
+            Self::Exactly(hz) => hz,
+            Self::AtMost(hz) => {
+                let affordable = 1_000_000_000_u64.checked_div(tick_cost.saturating_mul(Self::PART_OF_THREAD));
+                let affordable = affordable.map_or(hz, |affordable| u32::try_from(affordable).unwrap_or(u32::MAX));
+                hz.min(affordable.max(Self::LEAST))
+            }
+        }
+    }
 }
 
 /// Why there are no CPU samples.
@@ -126,6 +152,24 @@ pub(crate) struct SamplerStats {
     pub(crate) ring_bytes: u64,
     /// The signal in force.
     pub(crate) signal: Option<CpuSignal>,
+    /// The rate in force.
+    pub(crate) hz: u32,
+    /// Nanoseconds that a tick takes of its thread; 0 where that was not measured.
+    pub(crate) tick_cost: u64,
     /// Whether another handler had taken our signal's place when it was last looked at (at most once a second).
     pub(crate) is_handler_replaced: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_that_may_be_lower_takes_one_percent_of_a_thread_and_another_is_what_it_is() {
+        let rate = SampleRate::AtMost(997);
+        let rates = [0, 1, 2_000, 10_000, 24_000, 40_000, 100_000, 400_000, u64::MAX].map(|cost| rate.hz(cost));
+        assert_eq!(rates, [997, 997, 997, 997, 416, 250, 100, 99, 99]);
+        assert_eq!(SampleRate::AtMost(50).hz(400_000), 50, "what is lower already stays so");
+        assert_eq!(SampleRate::Exactly(997).hz(40_000), 997);
+    }
 }

@@ -23,6 +23,6 @@ mod linux;
 pub(crate) mod testing;
 
 pub(crate) use self::{
-    api::{RawSample, SamplerError, SamplerSettings, SamplerStats},
+    api::{RawSample, SampleRate, SamplerError, SamplerSettings, SamplerStats},
     linux::{Entered, Sampler},
 };

@@ -23,16 +23,16 @@ thread_local! {
 struct Numbering;
 
 impl Observer for Numbering {
-    fn await_site(wakes: &Wakes, _: Registers, _: SiteKind) -> SiteId {
+    fn cloned(wakes: &Arc<Wakes>, _: &Waker, _: Registers, kind: SiteKind) -> Cloned {
         if !Self::is_polling(wakes) {
-            return SiteId::NONE;
+            return Cloned::Own(SiteId::NONE);
         }
         let site = NEXT_SITE.with(|next| SiteId(next.replace(next.get() + 1)));
-        if site.0 % 3 == 2 && PAST_BOUND.with_borrow(Option::is_some) { SiteId::NONE } else { site }
-    }
-
-    fn past_bound(_: &Arc<Wakes>, _: &Waker) -> Option<Waker> {
-        PAST_BOUND.with_borrow(Clone::clone)
+        let is_refused = site.0 % 3 == 2 && kind == SiteKind::Leaf;
+        match PAST_BOUND.with_borrow(Clone::clone).filter(|_| is_refused) {
+            Some(stable) => Cloned::Stable(stable),
+            None => Cloned::Own(site),
+        }
     }
 
     fn wake(wakes: &Wakes, site: SiteId, _: Registers) {

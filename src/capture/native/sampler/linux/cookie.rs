@@ -14,6 +14,8 @@ const GENERATION_BITS: u32 = 20;
 /// As many as the index of a slot has values.
 pub(super) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
+/// The generation that a slot begins in, before its first timer.
+const NO_GENERATION: u32 = 0;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +26,22 @@ impl Cookie {
     pub(super) fn new(slot: usize, generation: u32) -> Self {
         let number = (slot as u64) << GENERATION_BITS | u64::from(generation & GENERATION_MASK);
         Self(start() << 32 | number)
+    }
+
+    /// Of a timer that belongs to no slot: no slot is ever in its generation.
+    pub(super) fn of_no_slot() -> Self {
+        Self::new(0, NO_GENERATION)
+    }
+
+    /// The generation after `generation` that a slot can be in.
+    pub(super) fn next_generation(generation: u32) -> u32 {
+        let next = generation.wrapping_add(1);
+        if next & GENERATION_MASK == NO_GENERATION { next.wrapping_add(1) } else { next }
+    }
+
+    #[inline]
+    pub(super) fn is_of_no_slot(self) -> bool {
+        self.is_of(NO_GENERATION)
     }
 
     /// Reads what a signal carries; `None` when that is not a cookie of ours. Async-signal-safe.
@@ -60,11 +78,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn no_slot_is_ever_in_the_generation_of_none() {
+        for generation in [0, 1, GENERATION_MASK - 1, GENERATION_MASK, 1 << GENERATION_BITS, u32::MAX] {
+            let next = Cookie::next_generation(generation);
+            assert!(!Cookie::new(7, next).is_of_no_slot() && !Cookie::new(7, next).is_of(generation), "{generation}");
+        }
+        assert!(Cookie::of_no_slot().is_of_no_slot());
+    }
+
+    #[test]
     fn a_cookie_gives_back_its_slot_and_generation() {
         for (slot, generation) in [(0, 0), (1, 1), (MAX_SLOTS - 1, GENERATION_MASK), (77, 1 << GENERATION_BITS)] {
             let cookie = Cookie::read(Cookie::new(slot, generation).value());
             assert_eq!(cookie.map(Cookie::slot), Some(slot));
             assert!(cookie.is_some_and(|cookie| cookie.is_of(generation) && !cookie.is_of(generation + 1)));
+            let is_of_no_slot = cookie.map(Cookie::is_of_no_slot);
+            assert_eq!(is_of_no_slot, Some(generation.trailing_zeros() >= GENERATION_BITS));
         }
     }
 

@@ -1,11 +1,15 @@
 //! What is in force for all threads: set by the agents as they come and go, read by the threads and their handlers.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 
 /// Counts up each time that the first agent comes; zero while there is none.
 static EPOCH: AtomicU64 = AtomicU64::new(0);
 static PERIOD: AtomicU64 = AtomicU64::new(1);
+/// The rate that the period was made of.
+static HZ: AtomicU32 = AtomicU32::new(0);
+/// Nanoseconds that a tick takes of its thread; 0: not known.
+static TICK_COST: AtomicU64 = AtomicU64::new(0);
 static SIGNAL: AtomicI32 = AtomicI32::new(libc::SIGURG);
 static MAX_THREADS: AtomicUsize = AtomicUsize::new(0);
 /// A timer was deleted whose last tick had not arrived.
@@ -59,11 +63,28 @@ impl Force {
     }
 }
 
-/// For agents that come or go. `hz` is taken as 1 to 10,000.
+/// For agents that come or go, and when it is known what a tick takes. `hz` is taken as 1 to 10,000.
 pub(super) fn adjust(hz: u32, max_threads: usize) {
     // Never zero: the handler divides by it.
-    PERIOD.store(1_000_000_000 / u64::from(hz.clamp(1, 10_000)), Relaxed);
+    let hz = hz.clamp(1, 10_000);
+    PERIOD.store(1_000_000_000 / u64::from(hz), Relaxed);
+    HZ.store(hz, Relaxed);
     MAX_THREADS.store(max_threads, Relaxed);
+}
+
+/// The rate in force; the last one where there is no agent.
+pub(super) fn hz() -> u32 {
+    HZ.load(Relaxed)
+}
+
+/// What a tick takes of its thread, in nanoseconds; 0 where that was not measured.
+pub(super) fn tick_cost() -> u64 {
+    TICK_COST.load(Relaxed)
+}
+
+/// It was measured.
+pub(super) fn set_tick_cost(nanos: u64) {
+    TICK_COST.store(nanos, Relaxed);
 }
 
 /// The first agent is here. `epoch` is not zero, and was not used before.

@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::super::{RawSample, SamplerError, SamplerSettings, SamplerStats};
+use super::super::{RawSample, SampleRate, SamplerError, SamplerSettings, SamplerStats};
 use super::cookie::Cookie;
 use super::counters::COUNTERS;
 use super::install::{Handlers, InstallError};
 use super::ring;
 use super::running::Poll;
 use super::slot::Slot;
-use super::{drain, force, pool, seat, timer};
+use super::{drain, force, pool, seat, tick_cost, timer};
 use crate::capture::native::fork::{is_forked_child, watch_forks};
 use crate::capture::native::ticks;
 use crate::model::config::CpuSignal;
@@ -75,6 +75,13 @@ impl Sampler {
         Entered { slot: Some(slot), label, before, not_send: PhantomData }
     }
 
+    /// Measures what a tick takes of the calling thread, once for the process and if a rate depends on it. Blocks for 3 ms.
+    pub(crate) fn fit_rate(&self) {
+        if !is_forked_child() {
+            process().fit_rate();
+        }
+    }
+
     /// Ends this agent's samples, as its drop does. Safe to call twice.
     pub(crate) fn stop(&self) {
         // In a forked child the locks may be held for good, and nothing is armed.
@@ -113,6 +120,8 @@ impl Sampler {
             slots_in_use: pool::slots().filter(|slot| slot.is_owned()).count() as u64,
             ring_bytes: slots * (ring::CAPACITY * size_of::<u64>()) as u64,
             signal: force::present().and_then(|force| signal_of(force.signal())),
+            hz: force::hz(),
+            tick_cost: force::tick_cost(),
             is_handler_replaced: drain::is_handler_replaced(),
         }
     }
@@ -168,10 +177,21 @@ impl Process {
 
     /// The highest of all agents.
     fn adjust(&self) {
-        let hz = self.agents.iter().map(|(_, settings)| settings.hz).max();
+        let tick_cost = force::tick_cost();
+        let hz = self.agents.iter().map(|(_, settings)| settings.rate.hz(tick_cost)).max();
         let max_threads = self.agents.iter().map(|(_, settings)| settings.max_threads).max();
         force::adjust(hz.unwrap_or(1), max_threads.unwrap_or(0));
         pool::has_changed();
+    }
+
+    /// Under the lock: our handler is there until the last agent leaves.
+    fn fit_rate(&self) {
+        let depends = self.agents.iter().any(|(_, settings)| matches!(settings.rate, SampleRate::AtMost(_)));
+        let Some(force) = force::present().filter(|_| depends && force::tick_cost() == 0) else { return };
+        if let Some(cost) = tick_cost::measure(force.signal()) {
+            force::set_tick_cost(cost);
+            self.adjust();
+        }
     }
 
     fn end(&mut self) {

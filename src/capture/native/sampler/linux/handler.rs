@@ -47,6 +47,8 @@ unsafe extern "C" fn entry<const LINK: usize>(
 ) {
     // SAFETY: the caller's promise.
     match unsafe { cookie_of(info) } {
+        // Only its thread wants to know, and it looks at the clock.
+        Some(cookie) if cookie.is_of_no_slot() => {}
         // SAFETY: the caller's promise.
         Some(cookie) => unsafe { tick(cookie, context.cast()) },
         // SAFETY: passed on as it came.

@@ -20,6 +20,7 @@ mod ring;
 mod running;
 mod seat;
 mod slot;
+mod tick_cost;
 mod timer;
 
 pub(crate) use handle::{Entered, Sampler};

@@ -107,7 +107,7 @@ impl Slot {
     pub(super) fn prepare(&self, force: Force) -> io::Result<()> {
         self.delete_timer();
         let stack = thread_stack::bounds().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOTSUP))?;
-        let generation = self.generation.load(Relaxed).wrapping_add(1);
+        let generation = Cookie::next_generation(self.generation.load(Relaxed));
         // Copies begin at a multiple of a word, and a stack that a user has made may not.
         self.lowest.store(stack.start.next_multiple_of(size_of::<u64>()), Relaxed);
         self.end.store(stack.end, Relaxed);

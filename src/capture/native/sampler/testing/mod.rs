@@ -3,7 +3,7 @@
 pub mod cost;
 pub mod host;
 
-use super::{RawSample, Sampler, SamplerSettings};
+use super::{RawSample, SampleRate, Sampler, SamplerSettings};
 use crate::capture::native::registers::Registers;
 use crate::capture::native::unwind::{OfflineUnwinder, refresh_modules};
 use crate::model::config::CpuSignal;
@@ -22,7 +22,7 @@ impl Probe {
     /// # Errors
     /// What the sampler says.
     pub fn start(hz: u32, signal: CpuSignal, max_threads: usize) -> Result<Self, String> {
-        let started = Sampler::start(SamplerSettings { hz, signal, max_threads });
+        let started = Sampler::start(SamplerSettings { rate: SampleRate::Exactly(hz), signal, max_threads });
         started.map(Self).map_err(|error| format!("{error}: {error:?}"))
     }
 

@@ -8,8 +8,8 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use flame_on::NativeCapture;
 use flame_on::testing::TestAgent;
+use flame_on::{Config, FlameOn, NativeCapture, NativeStats, ShipContext, ShipError, ShipperAdapter, TraceBatch};
 
 /// What the documentation of the bounds says.
 const SITES_A_POLL: usize = 16;
@@ -22,6 +22,14 @@ fn agent() -> TestAgent {
     TestAgent::with(|config| config.native_capture(NativeCapture::On).cpu_sample_hz(0)).unwrap()
 }
 
+struct Nowhere;
+
+impl ShipperAdapter<TraceBatch> for Nowhere {
+    async fn ship(&self, _: &TraceBatch, _: &ShipContext) -> Result<(), ShipError> {
+        Ok(())
+    }
+}
+
 /// Polls a traced future, `each` with the waker that it is given, until that is enough.
 fn poll(agent: &TestAgent, mut each: impl FnMut(&Waker) -> bool) {
     let mut is_enough = false;
@@ -31,6 +39,36 @@ fn poll(agent: &TestAgent, mut each: impl FnMut(&Waker) -> bool) {
     });
     let mut work = pin!(agent.unit("test", || "one").run(work));
     while work.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {}
+}
+
+#[test]
+fn the_status_says_how_often_threads_are_sampled() {
+    // Ends a test that waits for what never comes.
+    const LIMIT: Duration = Duration::from_secs(60);
+    let rate = |agent: &TestAgent| (agent.stats().native.sample_hz, agent.stats().native.status);
+    let written = TestAgent::with(|config| config.native_capture(NativeCapture::On).cpu_sample_hz(1_234)).unwrap();
+    let (hz, status) = rate(&written);
+    assert!(hz == 1_234 && status.contains("CPU samples (1234 a second, SIGURG)"), "{hz}: {status}");
+    drop(written);
+
+    let builder = Config::builder().ignore_env().process_default(false).capture(true).shipper(Nowhere);
+    let unwritten = FlameOn::start(builder.native_capture(NativeCapture::On).build().unwrap()).unwrap();
+    // Until it was measured it is the default.
+    let begin = Instant::now();
+    loop {
+        let NativeStats { sample_hz, status, .. } = unwritten.stats().native;
+        assert!((99..=997).contains(&sample_hz), "{sample_hz}");
+        if sample_hz < 997 {
+            assert!(status.contains(&format!("CPU samples ({sample_hz} a second, SIGURG: a tick takes ")), "{status}");
+            break;
+        }
+        // A machine whose ticks take 10 µs at most stays there; it knows its symbols after it was measured.
+        if status.contains("; ") || begin.elapsed() > LIMIT {
+            assert!(status.contains("CPU samples (997 a second, SIGURG)"), "{status}");
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 #[test]

@@ -14,6 +14,8 @@ use flame_on::CpuSignal;
 
 #[path = "sampler/handlers.rs"]
 mod handlers;
+#[path = "sampler/rate.rs"]
+mod rate;
 mod sampler_common;
 use sampler_common::{LIMIT, alone, burn, code_of, poll_until, timers};
 

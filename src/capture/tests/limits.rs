@@ -23,6 +23,38 @@ fn total(session: Session) -> u64 {
 }
 
 #[test]
+fn the_agent_is_woken_for_several_full_chunks_at_once() {
+    let rig = Rig::new();
+    let (mut scope, session) = rig.admit();
+    let told = || rig.core.inbox.drain().count();
+    // In and Out beside them: into the third chunk.
+    poll_once(&mut scope, || fill(&rig, 2));
+    assert_eq!(told(), 0);
+    poll_once(&mut scope, || fill(&rig, 1));
+    assert_eq!(told(), 1, "three are full");
+    session.trace.acknowledge();
+    poll_once(&mut scope, || fill(&rig, 3));
+    assert_eq!(told(), 0);
+    scope.finish();
+    assert_eq!(told(), 1, "at its end, however little there is");
+    assert_eq!(total(session), 6 * CHUNK_EVENTS as u64 / 2);
+}
+
+#[test]
+fn the_agent_is_woken_at_once_where_room_runs_short() {
+    for short in
+        [Limits { trace_buffer_size_bytes: chunks(5), ..limits() }, Limits { max_capture_bytes: chunks(5), ..limits() }]
+    {
+        let rig = Rig::with(short);
+        let (mut scope, session) = rig.admit();
+        poll_once(&mut scope, || fill(&rig, 2));
+        assert_eq!(rig.core.inbox.drain().count(), 1, "of five chunks three are in use");
+        scope.finish();
+        assert_eq!(total(session), CHUNK_EVENTS as u64);
+    }
+}
+
+#[test]
 fn frames_that_are_too_deep_stay_with_the_deepest_that_is_kept() {
     let rig = Rig::with(Limits { max_stack_depth: 2, ..limits() });
     let (scope, session) = rig.admit();

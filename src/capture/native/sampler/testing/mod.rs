@@ -3,7 +3,7 @@
 pub mod cost;
 pub mod host;
 
-use super::{RawSample, SampleRate, Sampler, SamplerSettings};
+use super::{RawSample, SampleRate, Sampler, SamplerSettings, SamplerStats};
 use crate::capture::native::registers::Registers;
 use crate::capture::native::unwind::{OfflineUnwinder, refresh_modules};
 use crate::model::config::CpuSignal;
@@ -22,8 +22,27 @@ impl Probe {
     /// # Errors
     /// What the sampler says.
     pub fn start(hz: u32, signal: CpuSignal, max_threads: usize) -> Result<Self, String> {
-        let started = Sampler::start(SamplerSettings { rate: SampleRate::Exactly(hz), signal, max_threads });
+        Self::start_at(SampleRate::Exactly(hz), signal, max_threads)
+    }
+
+    /// As an agent starts it whose rate nobody has written.
+    ///
+    /// # Errors
+    /// What the sampler says.
+    pub fn start_at_most(hz: u32, signal: CpuSignal, max_threads: usize) -> Result<Self, String> {
+        Self::start_at(SampleRate::AtMost(hz), signal, max_threads)
+    }
+
+    fn start_at(rate: SampleRate, signal: CpuSignal, max_threads: usize) -> Result<Self, String> {
+        let started = Sampler::start(SamplerSettings { rate, signal, max_threads });
         started.map(Self).map_err(|error| format!("{error}: {error:?}"))
+    }
+
+    /// Measures what a tick takes, once for the process; the rate then in force, and the nanoseconds.
+    pub fn fit_rate(&self) -> (u32, u64) {
+        self.0.fit_rate();
+        let SamplerStats { hz, tick_cost, .. } = Sampler::stats();
+        (hz, tick_cost)
     }
 
     /// Runs `work` as a poll: its frames are the sample's, those of the function that this is inlined into are not.

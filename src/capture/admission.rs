@@ -222,7 +222,7 @@ fn acquire(core: &CaptureCore, header: &TraceHeader) -> Result<Permit, Refusal> 
 }
 
 /// Puts the trace where the Collector finds it, and arms the recorder. Nobody has to read the trace before it signals:
-/// it ends, fills its first chunk, is stopped or makes a call; the Collector's sweep finds what sleeps.
+/// it ends, fills some chunks, is stopped or makes a call; the Collector's sweep finds what sleeps.
 fn announce(
     core: &Arc<CaptureCore>,
     rules: &Rules,

@@ -23,6 +23,9 @@ use crate::safety::permits::Permit;
 /// Call messages that wait for a session at most; far above the calls that one request makes.
 const MAX_WAITING_CALLS: usize = 1_024;
 
+/// Up to one part in so many of `max_capture_bytes`, full chunks may wait for others: 8 MiB of 64.
+const PART_WITHOUT_HURRY: u64 = 8;
+
 /// Room for an [`EndReason`] below the raw time of an end; 61 bits of a 5 GHz counter last 14 years.
 const REASON_BITS: u32 = 3;
 const REASON_MASK: u64 = (1 << REASON_BITS) - 1;
@@ -159,11 +162,11 @@ impl SharedTrace {
         lane.push(chunk)
     }
 
-    /// Whether what waits for the session should not become more: half of what the trace may have, or of what all traces
-    /// may have together, is in use.
+    /// Whether what waits for the session should not become more: half of what the trace may have is in use, or a part of
+    /// what all may have together.
     pub(crate) fn is_short_of_chunks(&self) -> bool {
         let budget = &self.core.budget;
-        budget.used() > budget.max() / 2 || self.lane.get().is_some_and(|lane| lane.is_half_full())
+        budget.used() > budget.max() / PART_WITHOUT_HURRY || self.lane.get().is_some_and(|lane| lane.is_half_full())
     }
 
     /// The next chunk for the session.

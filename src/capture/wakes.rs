@@ -178,7 +178,7 @@ impl Wakes {
         Some((word, 1 << (site.0 % u64::BITS)))
     }
 
-    /// Whether [`each_gone`](Self::each_gone) would be called.
+    /// Whether [`each_gone`](Self::each_gone) would find any.
     pub(crate) fn has_gone(&self, pending: &PendingBits, made: u32) -> bool {
         let mut words = pending.words().zip(&self.held).take(words_for(made));
         words.any(|(pending, held)| pending & !held.load(Ordering::Relaxed) != 0)

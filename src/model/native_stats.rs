@@ -8,10 +8,13 @@ pub struct NativeStats {
     pub await_sites: bool,
     /// Whether CPU samples are taken.
     pub cpu_samples: bool,
-    /// Samples a second of a thread that is busy with traced work: [`cpu_sample_hz`](crate::Config::cpu_sample_hz), or
-    /// what takes 1 % of the thread on this machine if that was not written and is less. It is measured some milliseconds
-    /// after the start. Of several agents in this process the highest.
+    /// Samples a second of a thread that is busy with traced work: [`cpu_sample_hz`](crate::Config::cpu_sample_hz), or, if
+    /// that was not written and is more, as many as take 1 % of the thread, but 99 at least. Of several agents in this
+    /// process the highest.
     pub sample_hz: u32,
+    /// Nanoseconds that a sample takes of its thread on this machine, with what the kernel does for a timer and a signal:
+    /// measured a few milliseconds after the start, where `cpu_sample_hz` is not written. 0: not known.
+    pub tick_nanos: u64,
     /// In a sentence: what is active, what is not and why, and what of the build to change for better names. It is
     /// complete when the symbols have been looked at, some time after the start.
     pub status: String,

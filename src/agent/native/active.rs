@@ -39,7 +39,7 @@ pub(in crate::agent) struct Native {
 struct Status {
     capture: String,
     /// What was asked for of the samples that there are.
-    samples: Option<(u32, CpuSignal)>,
+    samples: Option<(SampleRate, CpuSignal)>,
     /// What is known of the program's symbols.
     symbols: OnceLock<String>,
 }
@@ -60,7 +60,7 @@ impl Native {
         };
         let symbols = capture.as_ref().map(|_| symbols(config));
         let has_samples = capture.as_ref().is_some_and(|capture| capture.sampler_stats().is_some());
-        let samples = has_samples.then(|| (config.cpu_sample_hz(), config.cpu_signal()));
+        let samples = has_samples.then(|| (rate(config), config.cpu_signal()));
         let status = Status { capture: status, samples, symbols: OnceLock::new() };
         Self { capture, symbols, status: Arc::new(status) }
     }
@@ -75,7 +75,8 @@ impl Native {
             await_sites: self.capture.is_some(),
             cpu_samples: is_sampling,
             sample_hz: sampler.hz,
-            status: self.status.text(),
+            status: self.status.text(&sampler),
+            tick_nanos: sampler.tick_cost,
             samples: sampler.taken,
             samples_lost: sampler.ring_full + sampler.rate_limited + sampler.queue_full + dropped,
             ticks_lost: sampler.lost_ticks,
@@ -90,9 +91,13 @@ impl Native {
 }
 
 impl Status {
-    fn text(&self) -> String {
-        // How often is known only some milliseconds after the start.
-        let rate = self.samples.map_or_else(String::new, |(hz, signal)| rate_text(hz, signal, &Sampler::stats()));
+    fn text_now(&self) -> String {
+        self.text(&Sampler::stats())
+    }
+
+    /// `sampler` is at present.
+    fn text(&self, sampler: &SamplerStats) -> String {
+        let rate = self.samples.map_or_else(String::new, |(rate, signal)| rate_text(rate, signal, sampler));
         let symbols = self.symbols.get().map_or_else(String::new, |symbols| format!("; {symbols}"));
         format!("{}{rate}{symbols}", self.capture)
     }
@@ -127,10 +132,13 @@ fn start(
 
 /// `None` when `cpu_sample_hz` is 0.
 fn sampler(config: &Config) -> Option<SamplerSettings> {
+    let (signal, max_threads) = (config.cpu_signal(), config.max_sampled_threads());
+    (config.cpu_sample_hz() > 0).then(|| SamplerSettings { rate: rate(config), signal, max_threads })
+}
+
+fn rate(config: &Config) -> SampleRate {
     let hz = config.cpu_sample_hz();
-    let rate = if config.is_sample_rate_written() { SampleRate::Exactly(hz) } else { SampleRate::AtMost(hz) };
-    let settings = SamplerSettings { rate, signal: config.cpu_signal(), max_threads: config.max_sampled_threads() };
-    (hz > 0).then_some(settings)
+    if config.is_sample_rate_written() { SampleRate::Exactly(hz) } else { SampleRate::AtMost(hz) }
 }
 
 fn describe(config: &Config, capture: &NativeCapture) -> String {
@@ -141,18 +149,20 @@ fn describe(config: &Config, capture: &NativeCapture) -> String {
     }
 }
 
-/// How often threads are sampled, and why less often than was `wanted`.
-fn rate_text(wanted: u32, signal: CpuSignal, sampler: &SamplerStats) -> String {
+/// How often threads are sampled, and why less often than by default.
+fn rate_text(rate: SampleRate, signal: CpuSignal, sampler: &SamplerStats) -> String {
     let signal = sampler.signal.unwrap_or(signal).as_str();
     let SamplerStats { hz, tick_cost, .. } = *sampler;
-    if hz >= wanted {
-        return format!(" ({hz} a second, {signal})");
+    match rate {
+        SampleRate::AtMost(most) if hz < most && tick_cost > 0 => {
+            let micros = tick_cost.div_ceil(1_000);
+            format!(
+                " ({hz} a second, {signal}: a tick takes {micros} µs here, and unless `cpu_sample_hz` is written all of \
+                 them together at most 1 % of a thread)"
+            )
+        }
+        _ => format!(" ({hz} a second, {signal})"),
     }
-    let micros = tick_cost.div_ceil(1_000);
-    format!(
-        " ({hz} a second, {signal}: a tick takes {micros} µs here, and by default all of them at most 1 % of a thread; \
-         `cpu_sample_hz` sets another rate)"
-    )
 }
 
 fn with_sources(error: &dyn std::error::Error) -> String {
@@ -185,7 +195,7 @@ pub(in crate::agent) fn diagnose(config: &Config, native: &Native) {
 
 fn diagnose_from(config: &Config, native: &Native, registers: Registers) {
     let Some(symbols) = &native.symbols else {
-        return tracing::info!(target: "flame_on", "native capture: {}", native.status.text());
+        return tracing::info!(target: "flame_on", "native capture: {}", native.status.text_now());
     };
     let mut words = [StackWord(0); 64];
     let found = unwind::callers_in_place(registers, Cut::ThreadEnd, &mut words);
@@ -195,7 +205,7 @@ fn diagnose_from(config: &Config, native: &Native, registers: Registers) {
         let text = if found < FRAMES_FOR_TEST { no_unwinding(found) } else { read(own, &settings) };
         let (text, is_complete) = text;
         status.symbols.set(text).ok();
-        let text = status.text();
+        let text = status.text_now();
         if is_complete {
             tracing::info!(target: "flame_on", "native capture: {text}");
         } else {
@@ -247,10 +257,13 @@ mod tests {
     fn the_status_says_how_often_and_why_not_more_often() {
         let text = |hz| {
             let sampler = SamplerStats { hz, tick_cost: 39_200, ..SamplerStats::default() };
-            rate_text(997, CpuSignal::Urg, &sampler)
+            rate_text(SampleRate::AtMost(997), CpuSignal::Urg, &sampler)
         };
         assert_eq!(text(997), " (997 a second, SIGURG)");
         assert!(text(255).starts_with(" (255 a second, SIGURG: a tick takes 40 µs here"), "{}", text(255));
         assert!(text(255).contains("`cpu_sample_hz`"));
+        let slower = SamplerStats { hz: 255, tick_cost: 39_200, ..SamplerStats::default() };
+        let ended = rate_text(SampleRate::Exactly(997), CpuSignal::Urg, &slower);
+        assert_eq!(ended, " (255 a second, SIGURG)", "another agent's, this one has ended");
     }
 }

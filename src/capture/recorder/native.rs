@@ -38,6 +38,9 @@ const STABLE_POLLS: u32 = 16;
 const STABLE_GROWTH: u32 = 8;
 const MAX_STABLE_POLLS: u32 = 1 << 16;
 
+/// Polls that the counters are told of at once.
+const UNCOUNTED_POLLS: u64 = 64;
+
 /// See the module.
 #[derive(Debug)]
 pub(super) struct NativePart {
@@ -218,6 +221,9 @@ impl Recorder {
     pub(super) fn note_gone(&mut self, now: u64) {
         let Some(native) = &mut self.native else { return };
         native.end_poll(now);
+        if native.uncounted.refused > 0 || native.uncounted.stable_polls >= UNCOUNTED_POLLS {
+            native.tell(&self.shared.core.counters);
+        }
         let Some(wakes) = native.wakes.as_ref().filter(|wakes| wakes.has_gone(&native.pending, native.sites)) else {
             return;
         };
@@ -307,7 +313,7 @@ impl Recorder {
         (base != 0).then(|| Place::of_local(base, pointer))
     }
 
-    /// What was counted here is told before others learn that the trace is over.
+    /// What was counted here is told before the recorder tells others that the trace is over.
     pub(super) fn tell_native(&mut self) {
         if let Some(native) = &mut self.native {
             native.tell(&self.shared.core.counters);

@@ -154,7 +154,7 @@ pub(crate) struct SamplerStats {
     pub(crate) signal: Option<CpuSignal>,
     /// The rate in force.
     pub(crate) hz: u32,
-    /// Nanoseconds that a tick takes of its thread; 0 where that was not measured.
+    /// Nanoseconds that a tick takes of its thread; 0 where that is not known.
     pub(crate) tick_cost: u64,
     /// Whether another handler had taken our signal's place when it was last looked at (at most once a second).
     pub(crate) is_handler_replaced: bool,

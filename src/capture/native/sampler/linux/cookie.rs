@@ -14,7 +14,7 @@ const GENERATION_BITS: u32 = 20;
 /// As many as the index of a slot has values.
 pub(super) const MAX_SLOTS: usize = 1 << SLOT_BITS;
 const GENERATION_MASK: u32 = (1 << GENERATION_BITS) - 1;
-/// The generation that a slot begins in, before its first timer.
+/// The generation of a slot that has had no timer yet.
 const NO_GENERATION: u32 = 0;
 
 /// See the module.
@@ -28,12 +28,12 @@ impl Cookie {
         Self(start() << 32 | number)
     }
 
-    /// Of a timer that belongs to no slot: no slot is ever in its generation.
+    /// Of a timer that belongs to no slot: no timer of a slot is ever of its generation.
     pub(super) fn of_no_slot() -> Self {
         Self::new(0, NO_GENERATION)
     }
 
-    /// The generation after `generation` that a slot can be in.
+    /// The generation after `generation` that a slot's timer can have.
     pub(super) fn next_generation(generation: u32) -> u32 {
         let next = generation.wrapping_add(1);
         if next & GENERATION_MASK == NO_GENERATION { next.wrapping_add(1) } else { next }

@@ -42,7 +42,7 @@ fn process() -> MutexGuard<'static, Process> {
 ///
 /// Dropping it ends its samples. The last one to be dropped deletes all timers and puts back the handler that was there
 /// before, unless somebody has put another on top, or a tick may still come: then ours stays, and forwards. Waits 20 ms
-/// at most.
+/// at most, beside [`fit_rate`](Self::fit_rate).
 #[derive(Debug)]
 pub(crate) struct Sampler {
     agent: u64,
@@ -75,7 +75,8 @@ impl Sampler {
         Entered { slot: Some(slot), label, before, not_send: PhantomData }
     }
 
-    /// Measures what a tick takes of the calling thread, once for the process and if a rate depends on it. Blocks for 3 ms.
+    /// Measures what a tick takes of the calling thread, if a rate depends on it and it is not known yet. Blocks for 2 ms, 30
+    /// at most, and whoever starts or ends a sampler meanwhile with it.
     pub(crate) fn fit_rate(&self) {
         if !is_forked_child() {
             process().fit_rate();

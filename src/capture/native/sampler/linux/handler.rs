@@ -3,7 +3,7 @@
 //! It runs at any instruction of the host: with the allocator's lock held, in the middle of a `memcpy`, on any stack. All
 //! that it calls:
 //!
-//! - atomic loads and stores of statics and of a slot that is never freed;
+//! - atomic loads and stores of statics and of a slot that is never freed, and an atomic addition;
 //! - `__errno_location` (an address in the thread's own block, which is there before the thread's first instruction);
 //! - `clock_gettime` and, for signals that kill by default, `sigaction`: async-signal-safe by POSIX;
 //! - `syscall(timer_settime)`: a bare system call, async-signal-safe by POSIX under its own name;
@@ -25,6 +25,7 @@ use super::record::{self, HEADER, MAX_STACK};
 use super::registers::{self, RED_ZONE};
 use super::running::Poll;
 use super::slot::Slot;
+use super::tick_cost;
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::RawSample;
 use crate::capture::native::ticks;
@@ -47,8 +48,7 @@ unsafe extern "C" fn entry<const LINK: usize>(
 ) {
     // SAFETY: the caller's promise.
     match unsafe { cookie_of(info) } {
-        // Only its thread wants to know, and it looks at the clock.
-        Some(cookie) if cookie.is_of_no_slot() => {}
+        Some(cookie) if cookie.is_of_no_slot() => tick_cost::arrived(),
         // SAFETY: the caller's promise.
         Some(cookie) => unsafe { tick(cookie, context.cast()) },
         // SAFETY: passed on as it came.

@@ -16,6 +16,8 @@ const SITES_A_POLL: usize = 16;
 const SITES_A_TRACE: u64 = 2_000;
 const FREE_SITES: u64 = 64;
 const STABLE_POLLS: usize = 16;
+/// No more are refused than there are such polls.
+const LEAVES: usize = 30;
 
 fn agent() -> TestAgent {
     // Without samples: nothing else is to be captured.
@@ -79,19 +81,70 @@ fn leaves_past_the_bound_of_a_poll_share_the_waker_of_the_polls_that_follow() {
     poll(&agent, |waker| {
         polls += 1;
         if polls == 1 {
-            kept = (0..40).map(|_| waker.clone()).collect();
+            kept = (0..LEAVES).map(|_| waker.clone()).collect();
             let (captured, shared) = kept.split_at(SITES_A_POLL);
             let alike = |one: &Waker| kept.iter().filter(|other| one.will_wake(other)).count();
             assert!(captured.iter().all(|waker| alike(waker) == 1), "each has its own");
-            assert!(shared.iter().all(|waker| alike(waker) == 40 - SITES_A_POLL), "they have one");
-        } else if polls <= 1 + STABLE_POLLS {
-            assert!(waker.will_wake(&kept[39]), "poll {polls}: nobody need register again");
+            assert!(shared.iter().all(|waker| alike(waker) == LEAVES - SITES_A_POLL), "they have one");
+        } else {
+            let is_shared = polls <= 1 + STABLE_POLLS;
+            assert_eq!(
+                waker.will_wake(&kept[LEAVES - 1]),
+                is_shared,
+                "poll {polls}: whether nobody need register again"
+            );
         }
         polls == 2 + STABLE_POLLS
     });
     let stats = agent.stats();
-    assert_eq!((stats.await_sites, stats.await_sites_bounded), (SITES_A_POLL as u64, 40 - SITES_A_POLL as u64));
+    assert_eq!((stats.await_sites, stats.await_sites_bounded), (SITES_A_POLL as u64, (LEAVES - SITES_A_POLL) as u64));
     assert_eq!(stats.stable_polls, STABLE_POLLS as u64);
+}
+
+/// Polls with the shared waker after a poll that `leaves` wait in; `each` gets it, and how many such polls there were with
+/// this one.
+fn shared_polls(leaves: usize, mut each: impl FnMut(&Waker, usize)) -> usize {
+    let agent = agent();
+    let (mut kept, mut shared) = (Vec::new(), 0);
+    poll(&agent, |waker| {
+        let is_first = kept.is_empty();
+        if is_first {
+            kept = (0..leaves).map(|_| waker.clone()).collect();
+        }
+        let is_shared = kept.last().is_some_and(|last| waker.will_wake(last));
+        if is_shared {
+            shared += 1;
+            each(waker, shared);
+        }
+        !is_first && !is_shared
+    });
+    assert_eq!(agent.stats().stable_polls, shared as u64);
+    shared
+}
+
+#[test]
+fn as_many_leaves_as_register_twice_share_their_waker_for_as_many_polls() {
+    for leaves in [SITES_A_POLL + STABLE_POLLS + 1, 100, 1_000] {
+        assert_eq!(shared_polls(leaves, |_, _| ()), leaves - SITES_A_POLL);
+    }
+}
+
+#[test]
+fn a_leaf_that_comes_later_has_captures_begin_again() {
+    let mut later = Vec::new();
+    // Those that were captured before register in the first polls: no news.
+    let shared = shared_polls(1_000, |waker, poll| {
+        if poll < STABLE_POLLS || poll == 40 {
+            later.push(waker.clone());
+        }
+    });
+    assert_eq!(shared, 40);
+    let only_in_the_first = |waker: &Waker, poll| {
+        if poll < STABLE_POLLS {
+            drop(waker.clone());
+        }
+    };
+    assert_eq!(shared_polls(1_000, only_in_the_first), 1_000 - SITES_A_POLL);
 }
 
 #[test]

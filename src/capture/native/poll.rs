@@ -79,6 +79,15 @@ impl Observer for Host {
         cloned.flatten().unwrap_or(Cloned::Own(SiteId::NONE))
     }
 
+    fn stable_cloned(wakes: &Wakes) {
+        // The recorder's own clones find it at work, and are none of a leaf.
+        current::with_current(|recorder| {
+            if recorder.generation.get() == wakes.label {
+                recorder.stable_waker_cloned();
+            }
+        });
+    }
+
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers) {
         // A task that wakes itself waits for nobody.
         if Self::is_polling(wakes) {

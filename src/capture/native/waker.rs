@@ -31,6 +31,8 @@ pub(crate) trait Observer {
     /// A waker of `wakes`, whose task's own is `parent`, is cloned inside the poll of `wakes`, or elsewhere: what the clone
     /// is.
     fn cloned(wakes: &Arc<Wakes>, parent: &Waker, registers: Registers, kind: SiteKind) -> Cloned;
+    /// A [`stable`] waker of `wakes` is cloned: by a leaf that has none of it yet, if their poll runs on this thread.
+    fn stable_cloned(wakes: &Wakes);
     /// A waker of `wakes`, made at `site`, is woken.
     fn wake(wakes: &Wakes, site: SiteId, registers: Registers);
     /// Whether the poll of `wakes` runs on this thread.
@@ -192,12 +194,13 @@ unsafe fn node_clone<O: Observer>(data: *const ()) -> RawWaker {
     let registers = Registers::here();
     // SAFETY: the caller's promise.
     let node = unsafe { node_of(data) };
-    // Cloned again inside a poll of its trace, by a combinator that keeps a waker of its own: a nearer await site.
-    if let Some(content) = &node.content
-        && !content.is_stable
-        && O::is_polling(&content.wakes)
-    {
-        return new_node::<O>(&content.wakes, &content.parent, content.kind, registers);
+    match &node.content {
+        Some(content) if content.is_stable => O::stable_cloned(&content.wakes),
+        // Cloned again inside a poll of its trace, by a combinator that keeps a waker of its own: a nearer await site.
+        Some(content) if O::is_polling(&content.wakes) => {
+            return new_node::<O>(&content.wakes, &content.parent, content.kind, registers);
+        }
+        _ => {}
     }
     // Relaxed: the new reference is made from an existing one, which keeps the node alive. It cannot overflow: each
     // reference takes two words of memory somewhere, unless it is leaked, and `Arc`s of wakers have the same limit.

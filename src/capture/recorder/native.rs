@@ -33,7 +33,8 @@ const PART_OF_CPU: u64 = 20;
 /// Frames of an await site; the outer ones of a deeper stack are missing.
 const SITE_FRAMES: usize = 128;
 /// Polls with the stable waker after the first one past a bound, and what they are multiplied by at each further one:
-/// going back to capturing makes every leaf future register twice.
+/// going back to capturing makes every leaf future register twice. If there are more such leaves than polls, as many as
+/// leaves (so a poll pays for one of them), unless another leaf comes.
 const STABLE_POLLS: u32 = 16;
 const STABLE_GROWTH: u32 = 8;
 const MAX_STABLE_POLLS: u32 = 1 << 16;
@@ -78,7 +79,10 @@ struct Uncounted {
 struct Stable {
     /// It and the waker it was made for.
     waker: Option<(Waker, Waker)>,
+    /// Polls that are still given it.
     polls_left: u32,
+    /// And then so many more, until a leaf comes that has none of it.
+    polls_more: u32,
     next_polls: u32,
 }
 
@@ -99,7 +103,7 @@ impl NativePart {
             refused: 0,
             uncounted: Uncounted::default(),
             pending: PendingBits::default(),
-            stable: Stable { waker: None, polls_left: 0, next_polls: STABLE_POLLS },
+            stable: Stable { waker: None, polls_left: 0, polls_more: 0, next_polls: STABLE_POLLS },
             entered: 0,
             running: 0,
             capturing: 0,
@@ -130,14 +134,29 @@ impl NativePart {
         self.base = 0;
         self.running = self.running.saturating_add(now.saturating_sub(self.entered));
         if self.refused > 0 {
-            self.uncounted.refused += u64::from(std::mem::take(&mut self.refused));
-            self.stable.polls_left = self.stable.next_polls;
-            self.stable.next_polls = self.stable.next_polls.saturating_mul(STABLE_GROWTH).min(MAX_STABLE_POLLS);
+            let refused = std::mem::take(&mut self.refused);
+            self.uncounted.refused += u64::from(refused);
+            self.stable.begin(refused);
         }
     }
 }
 
 impl Stable {
+    /// A poll has refused so many leaves: the next ones are given it.
+    fn begin(&mut self, refused: u32) {
+        self.polls_left = self.next_polls;
+        self.polls_more = refused.min(MAX_STABLE_POLLS).saturating_sub(self.next_polls);
+        self.next_polls = self.next_polls.saturating_mul(STABLE_GROWTH).min(MAX_STABLE_POLLS);
+    }
+
+    /// Whether one more poll is given it.
+    fn takes_poll(&mut self) -> bool {
+        let left = if self.polls_left > 0 { &mut self.polls_left } else { &mut self.polls_more };
+        let is_left = *left > 0;
+        *left = left.saturating_sub(1);
+        is_left
+    }
+
     /// For a poll: in the place of one that was made for another waker of the task.
     fn waker_for(&mut self, wakes: &Arc<Wakes>, parent: &Waker) -> Waker {
         self.kept_for(wakes, parent).unwrap_or_else(|| self.make(wakes, parent))
@@ -186,10 +205,9 @@ impl Recorder {
     /// The waker for a poll that was given `parent`. `None` without native capture.
     pub(crate) fn poll_waker(&mut self, parent: &Waker) -> Option<PollWaker> {
         let native = self.native.as_mut()?;
-        if native.stable.polls_left == 0 {
+        if !native.stable.takes_poll() {
             return self.wakes().map(PollWaker::Capturing);
         }
-        native.stable.polls_left -= 1;
         native.uncounted.stable_polls += 1;
         let wakes = native.wakes.as_ref()?;
         Some(PollWaker::Stable(native.stable.waker_for(wakes, parent)))
@@ -208,6 +226,16 @@ impl Recorder {
         }
         let stable = (kind == SiteKind::Leaf).then(|| self.waker_past_bound(wakes, parent)).flatten();
         stable.map_or(Cloned::Own(SiteId::NONE), Cloned::Stable)
+    }
+
+    /// A leaf has registered that had none of the stable waker. Not news in the first polls with it, where those that were
+    /// captured before do.
+    pub(crate) fn stable_waker_cloned(&mut self) {
+        if let Some(native) = &mut self.native
+            && native.stable.polls_left == 0
+        {
+            native.stable.polls_more = 0;
+        }
     }
 
     /// The waker of the polls to come, for a leaf that was refused a capture in this one. `None` also where it was made

@@ -15,6 +15,7 @@ thread_local! {
     /// The label of the poll that "runs" on this thread.
     static POLLING: Cell<u64> = const { Cell::new(0) };
     static NEXT_SITE: Cell<u32> = const { Cell::new(0) };
+    static STABLE_CLONES: Cell<u32> = const { Cell::new(0) };
     /// For every third leaf, if there is one.
     static PAST_BOUND: RefCell<Option<Waker>> = const { RefCell::new(None) };
 }
@@ -32,6 +33,12 @@ impl Observer for Numbering {
         match PAST_BOUND.with_borrow(Clone::clone).filter(|_| is_refused) {
             Some(stable) => Cloned::Stable(stable),
             None => Cloned::Own(site),
+        }
+    }
+
+    fn stable_cloned(wakes: &Wakes) {
+        if Self::is_polling(wakes) {
+            STABLE_CLONES.set(STABLE_CLONES.get() + 1);
         }
     }
 
@@ -102,7 +109,10 @@ fn a_leaf_past_the_bound_has_the_waker_of_the_polls_to_come() {
     PAST_BOUND.set(Some(stable.clone()));
     let kept: Vec<Waker> = (0..3).map(|_| poll(&wakes, &parent, Waker::clone)).collect();
     assert_eq!(kept.iter().map(|waker| waker.will_wake(&stable)).collect::<Vec<_>>(), [false, false, true]);
+    // Those of this observer itself.
+    STABLE_CLONES.take();
     poll(&wakes, &parent, |_| assert!(kept[2].will_wake(&kept[2].clone()), "inside of a poll, too"));
+    assert_eq!(STABLE_CLONES.take(), 1);
     kept.into_iter().for_each(Waker::wake);
     assert_eq!(woken(&task), 3);
     PAST_BOUND.set(None);

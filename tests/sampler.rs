@@ -255,6 +255,25 @@ fn threads_that_end_leave_neither_timers_nor_slots() {
     });
 }
 
+/// What handles the signal while there is no agent; `None` where it is our handler, which stays for a tick that may still come.
+/// After an agent that came and went: an earlier test's may have found no time to take it away.
+fn handler_without_agents(signal: CpuSignal, number: i32) -> Option<usize> {
+    let begin = Instant::now();
+    loop {
+        let probe = start_on(signal);
+        let ours = host::Disposition::of(number).handler();
+        drop(probe);
+        let left = host::Disposition::of(number).handler();
+        if left != ours {
+            return Some(left);
+        }
+        if Probe::has_late_ticks() {
+            return None;
+        }
+        assert!(begin.elapsed() < LIMIT, "it was not taken away: {:?}", Counts::now());
+    }
+}
+
 #[test]
 fn the_last_agent_takes_timers_and_handler_away_and_the_next_one_starts_anew() {
     alone(|| {
@@ -264,7 +283,7 @@ fn the_last_agent_takes_timers_and_handler_away_and_the_next_one_starts_anew() {
                 CpuSignal::Prof => SIGPROF,
                 _ => 10,
             };
-            let (handler, count) = (host::Disposition::of(number).handler(), timers());
+            let (handler, count) = (handler_without_agents(signal, number), timers());
             // Its thread goes on, as a runtime's does.
             let (to_thread, polls) = std::sync::mpsc::channel::<std::sync::Arc<Probe>>();
             let (to_test, done) = std::sync::mpsc::channel();
@@ -278,11 +297,14 @@ fn the_last_agent_takes_timers_and_handler_away_and_the_next_one_starts_anew() {
             });
             for _ in 0..3 {
                 let probe = std::sync::Arc::new(start_on(signal));
-                assert_ne!(host::Disposition::of(number).handler(), handler);
+                let ours = host::Disposition::of(number).handler();
+                assert_ne!(Some(ours), handler);
                 to_thread.send(probe.clone()).unwrap();
                 assert!(done.recv().unwrap() >= 20, "{:?}", Counts::now());
                 drop(probe);
-                assert_eq!((host::Disposition::of(number).handler(), timers()), (handler, count), "{signal:?}");
+                // Ours stays if a thread that was put aside has left a tick on its way.
+                let left = handler.filter(|_| !Probe::has_late_ticks()).unwrap_or(ours);
+                assert_eq!((host::Disposition::of(number).handler(), timers()), (left, count), "{signal:?}");
             }
             drop(to_thread);
             thread.join().unwrap();

@@ -32,6 +32,12 @@ pub(super) fn tick_by_hand() -> bool {
     seat::slot().map(handler::tick_by_hand).is_some()
 }
 
+/// Whether our handler stays for good, because a tick may still come of a timer that is gone.
+#[cfg(feature = "testing")]
+pub(super) fn has_late_ticks() -> bool {
+    force::has_late_ticks()
+}
+
 /// Arms the thread's timer, for measuring.
 #[cfg(feature = "testing")]
 pub(super) fn arm_by_hand() {

@@ -3,7 +3,7 @@
 pub mod cost;
 pub mod host;
 
-use super::{RawSample, SampleRate, Sampler, SamplerSettings, SamplerStats};
+use super::{RawSample, SampleRate, Sampler, SamplerSettings, SamplerStats, linux};
 use crate::capture::native::registers::Registers;
 use crate::capture::native::unwind::{OfflineUnwinder, refresh_modules};
 use crate::model::config::CpuSignal;
@@ -43,6 +43,12 @@ impl Probe {
         self.0.fit_rate();
         let SamplerStats { hz, tick_cost, .. } = Sampler::stats();
         (hz, tick_cost)
+    }
+
+    /// Whether the handler stays when the last agent goes, since a tick may still come of a timer that is gone.
+    #[must_use]
+    pub fn has_late_ticks() -> bool {
+        linux::has_late_ticks()
     }
 
     /// Runs `work` as a poll: its frames are the sample's, those of the function that this is inlined into are not.

@@ -75,8 +75,6 @@ pub(crate) struct NativeLog {
     /// Parts of waits that explicit calls have claimed, by the place in `waits` and the node in the tree.
     pub(crate) claimed: IdMap<(u32, NodeId), Nanos>,
     wait_numbers: IdMap<WaitKey, u32>,
-    /// The place in `waits` of the latest one.
-    last_wait: u32,
     pub(crate) sampled: Vec<SampledPart>,
     /// Where the frame by hand of a node was last opened.
     places: IdMap<NodeId, Place>,
@@ -260,8 +258,8 @@ impl NativeLog {
     fn add_wait(&mut self, key: WaitKey, time: Nanos) -> WaitNumber {
         let next = self.waits.len();
         let is_full = self.is_frozen || next >= MAX_ENTRIES;
-        let number = match self.known_wait(&key) {
-            Some(number) => number,
+        let number = match self.wait_numbers.get(&key) {
+            Some(number) => *number,
             None if is_full => return WaitNumber::NONE,
             None => {
                 // Below `MAX_ENTRIES`.
@@ -271,19 +269,10 @@ impl NativeLog {
                 number
             }
         };
-        self.last_wait = number;
         if let Some((_, sum)) = self.waits.get_mut(index(number)) {
             *sum = sum.saturating_add(time);
         }
         WaitNumber(number)
-    }
-
-    fn known_wait(&self, key: &WaitKey) -> Option<u32> {
-        // Mostly it is as the last one.
-        match self.waits.get(index(self.last_wait)) {
-            Some((last, _)) if last == key => Some(self.last_wait),
-            _ => self.wait_numbers.get(key).copied(),
-        }
     }
 
     /// An explicit call owns `time` of the sleep `wait`, at `node` in the tree.

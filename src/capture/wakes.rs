@@ -178,15 +178,10 @@ impl Wakes {
         Some((word, 1 << (site.0 % u64::BITS)))
     }
 
-    /// Whether [`each_gone`](Self::each_gone) would find any.
-    pub(crate) fn has_gone(&self, pending: &PendingBits, made: u32) -> bool {
-        let mut words = pending.words().zip(&self.held).take(words_for(made));
-        words.any(|(pending, held)| pending & !held.load(Ordering::Relaxed) != 0)
-    }
-
     /// Calls `each` for every site below `made` that `pending` has and nobody holds any more, and takes it out.
     pub(crate) fn each_gone(&self, pending: &mut PendingBits, made: u32, mut each: impl FnMut(SiteId)) {
-        for (index, (pending, held)) in (0u32..).zip(pending.words_mut().zip(&self.held).take(words_for(made))) {
+        let words = made.min(MAX_SITES).div_ceil(u64::BITS) as usize;
+        for (index, (pending, held)) in (0u32..).zip(pending.words().zip(&self.held).take(words)) {
             let mut gone = *pending & !held.load(Ordering::Relaxed);
             *pending &= !gone;
             while gone != 0 {
@@ -195,11 +190,6 @@ impl Wakes {
             }
         }
     }
-}
-
-/// Words of bits that so many sites take.
-fn words_for(made: u32) -> usize {
-    made.min(MAX_SITES).div_ceil(u64::BITS) as usize
 }
 
 /// The sites that a session has been told of and not told to be gone: a bit each.
@@ -222,11 +212,7 @@ impl PendingBits {
         }
     }
 
-    fn words(&self) -> impl Iterator<Item = u64> {
-        std::iter::once(self.first).chain(self.others.iter().flat_map(|others| others.iter().copied()))
-    }
-
-    fn words_mut(&mut self) -> impl Iterator<Item = &mut u64> {
+    fn words(&mut self) -> impl Iterator<Item = &mut u64> {
         std::iter::once(&mut self.first).chain(self.others.iter_mut().flat_map(|others| others.iter_mut()))
     }
 }
@@ -286,11 +272,8 @@ mod tests {
         wakes.release(SiteId(2_047));
         wakes.release(SiteId::NONE);
         let mut gone = Vec::new();
-        assert!(wakes.has_gone(&pending, MAX_SITES) && wakes.has_gone(&pending, 64));
-        assert!(!wakes.has_gone(&PendingBits::default(), MAX_SITES), "of none that are pending");
         wakes.each_gone(&mut pending, MAX_SITES, |site| gone.push(site.0));
         assert_eq!(gone, [63, 2_047]);
-        assert!(!wakes.has_gone(&pending, MAX_SITES));
         wakes.each_gone(&mut pending, MAX_SITES, |site| panic!("{site:?} twice"));
     }
 

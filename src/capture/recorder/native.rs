@@ -252,14 +252,15 @@ impl Recorder {
         if native.uncounted.refused > 0 || native.uncounted.stable_polls >= UNCOUNTED_POLLS {
             native.tell(&self.shared.core.counters);
         }
-        let Some(wakes) = native.wakes.as_ref().filter(|wakes| wakes.has_gone(&native.pending, native.sites)) else {
+        if native.sites == 0 {
             return;
-        };
-        let wakes = wakes.clone();
+        }
+        // Taken out while the events are written, which needs the rest of the recorder.
+        let Some(wakes) = native.wakes.take() else { return };
         let (mut pending, made) = (std::mem::take(&mut native.pending), native.sites);
         wakes.each_gone(&mut pending, made, |site| self.write(TraceEvent::Gone(site.0), now));
         if let Some(native) = &mut self.native {
-            native.pending = pending;
+            (native.wakes, native.pending) = (Some(wakes), pending);
         }
     }
 

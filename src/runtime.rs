@@ -24,6 +24,7 @@ use crate::actors::tree::Tree;
 use crate::agent::StartError;
 use crate::capture::core::{CaptureCore, Shut};
 use crate::capture::current;
+use crate::capture::inbox::Pace;
 use crate::errors::core::ErrorCore;
 use crate::safety::cpu::threads::AgentThreads;
 
@@ -246,15 +247,17 @@ async fn lose_tree(parts: &Parts) {
 
 /// Turns the rings of host threads into casts; outlives every instance of the Collector.
 async fn pump_collector(parts: Arc<Parts>) {
+    let mut pace = Pace::default();
     loop {
-        parts.core.inbox.rung().await;
+        parts.core.inbox.rung(&mut pace).await;
         parts.slots.collector.cast(CollectorMsg::Drain);
     }
 }
 
 async fn pump_router(parts: Arc<Parts>) {
+    let mut pace = Pace::default();
     loop {
-        parts.core.routes.inbox.rung().await;
+        parts.core.routes.inbox.rung(&mut pace).await;
         parts.slots.router.cast(SeqTraceRouterMsg::Drain);
     }
 }

@@ -32,6 +32,9 @@ use crate::safety::permits::{Permit, Refused};
 /// From this `max_trace_duration` on the Collector may learn of a trace at its sweep, which comes every second.
 const QUIET_FROM: Duration = Duration::from_secs(60);
 
+/// Below this one not even at its next look, which may take 20 ms.
+const HURRY_BELOW: Duration = Duration::from_secs(1);
+
 /// Whether the dice decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dice {
@@ -240,6 +243,9 @@ fn announce(
         shared.settle(Count::InboxFull);
         shared.close();
         return Err(Refusal::Settled);
+    }
+    if rules.limits.max_trace_duration < HURRY_BELOW {
+        core.inbox.hurry();
     }
     Ok(Box::new(Recorder::new(shared, chunk, rules)))
 }

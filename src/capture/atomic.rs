@@ -1,3 +1,5 @@
 //! The atomics of what `tests/loom` looks at in every order that the memory model allows: it puts its own in their place.
 
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+#[cfg(any(native_capture, miri))]
+pub(crate) use std::sync::atomic::AtomicU64;
+pub(crate) use std::sync::atomic::{AtomicU32, Ordering};

@@ -22,14 +22,14 @@ use crate::safety::cpu::shed::CpuGate;
 use crate::safety::dedupe::DedupeTable;
 use crate::safety::permits::ActivePermits;
 
-/// Signals that wait for the Collector: what 1 µs a trace can announce in one coalescing pause (5 ms),
-/// 8,192 x 16 bytes = 128 KiB.
+/// Signals that wait for the Collector, 8,192 x 16 bytes = 128 KiB: it is woken when 32 do, and 5 ms later reads what traces
+/// of 1 µs can announce until then.
 const INBOX_CAPACITY: usize = 8_192;
 
 /// Tells the Collector about a trace.
 #[derive(Debug)]
 pub(crate) enum InboxItem {
-    /// A trace was admitted, and the Collector must know of it at once.
+    /// A trace was admitted, and the Collector must know of it before its next sweep.
     Started(Arc<SharedTrace>),
     /// A trace has a full chunk, a call or its end; the Collector may hear of it for the first time.
     Ready(Arc<SharedTrace>),

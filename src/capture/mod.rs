@@ -5,7 +5,6 @@
 //! must hear of goes into a bounded [`inbox`], and what it may have to look for into a table ([`fresh`]).
 
 pub(crate) mod admission;
-#[cfg(any(native_capture, miri))]
 mod atomic;
 pub(crate) mod call;
 pub(crate) mod chunk;
@@ -20,6 +19,7 @@ pub(crate) mod lane;
 pub(crate) mod native;
 pub(crate) mod reader;
 pub(crate) mod recorder;
+mod rings;
 pub(crate) mod routes;
 pub(crate) mod rules;
 pub(crate) mod scope;

@@ -30,7 +30,7 @@ use crate::model::trace_event::{EndReason, TraceEvent};
 /// The last event of a chunk is kept free for [`TraceEvent::Starved`].
 const USABLE: usize = CHUNK_EVENTS - 1;
 /// Full chunks that the agent is woken for at once while there is room: waking a thread takes longer than reading one.
-const CHUNKS_A_SIGNAL: u32 = 4;
+const CHUNKS_A_SIGNAL: u32 = 8;
 
 /// How a poll ended for the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,7 +280,7 @@ impl Recorder {
         self.next_call = call.wrapping_add(1);
         if call == 0 {
             self.shared.register_route();
-            // What is routed to the trace needs its session.
+            // What is routed to the trace is taken by its session.
             self.shared.signal();
         }
         self.record(TraceEvent::CallOpen(call));
@@ -337,13 +337,13 @@ impl Recorder {
             self.shared.core.counters.count(Count::Starved);
         }
         self.starved = true;
-        self.shared.signal();
+        self.shared.signal_in_hurry();
     }
 
     /// A further chunk was begun: has the agent read the full ones, unless it may wait for more of them.
     fn signal_if_due(&self) {
         if self.chunks.is_multiple_of(CHUNKS_A_SIGNAL) || self.shared.is_short_of_chunks() {
-            self.shared.signal();
+            self.shared.signal_in_hurry();
         }
     }
 

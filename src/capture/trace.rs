@@ -280,6 +280,12 @@ impl SharedTrace {
         drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
+    /// As `signal`, of what should not wait.
+    pub(crate) fn signal_in_hurry(self: &Arc<Self>) {
+        self.signal();
+        self.core.inbox.hurry();
+    }
+
     /// Tells the agent that there is something to read; one signal at a time.
     pub(crate) fn signal(self: &Arc<Self>) {
         if !self.signalled.swap(true, Ordering::AcqRel) {
@@ -287,6 +293,10 @@ impl SharedTrace {
             if self.core.inbox.push(InboxItem::Ready(self.clone())).is_err() {
                 self.signalled.store(false, Ordering::Release);
             }
+        }
+        // A trace that has ended holds its permit until its session has read it.
+        if self.core.permits.are_scarce() {
+            self.core.inbox.hurry();
         }
     }
 
@@ -298,12 +308,17 @@ impl SharedTrace {
     }
 
     /// Delivers a call message; false when too many wait.
-    pub(crate) fn deliver(&self, message: CallMessage) -> bool {
+    pub(crate) fn deliver(self: &Arc<Self>, message: CallMessage) -> bool {
         // Only the router delivers, so nobody else pushes between the look and the push.
         let calls = self.calls.get_or_init(Box::default);
-        let has_room = calls.len() < MAX_WAITING_CALLS;
+        let waiting = calls.len();
+        let has_room = waiting < MAX_WAITING_CALLS;
         if has_room {
             calls.push(message);
+        }
+        if waiting == MAX_WAITING_CALLS / 2 {
+            // Chunks are read by the half dozen, and one holds the events of a hundred calls.
+            self.signal_in_hurry();
         }
         has_room
     }

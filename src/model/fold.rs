@@ -19,6 +19,7 @@ pub(crate) mod native;
 #[allow(clippy::cast_possible_truncation)]
 mod properties;
 mod sites;
+mod sums;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,7 @@ use super::time::Nanos;
 use super::trace_event::{EndReason, TraceEvent};
 
 /// What an event can make the log of native capture hold: an entry, or two frames of a stack.
-const NATIVE_BYTES: usize = 160;
+const NATIVE_BYTES: usize = 224;
 
 /// What one trace may use.
 #[derive(Debug, Clone, Copy)]

@@ -78,6 +78,11 @@ impl ActivePermits {
         self.0.active.load(Ordering::Acquire)
     }
 
+    /// Whether half of them are held.
+    pub(crate) fn are_scarce(&self) -> bool {
+        self.active().saturating_mul(2) >= self.limit()
+    }
+
     /// The limit in force.
     pub(crate) fn limit(&self) -> usize {
         self.0.limit.load(Ordering::Relaxed)

@@ -65,8 +65,8 @@ struct Assembly<'a, 'n> {
 impl<'a> Assembly<'a, '_> {
     fn place_runs(&mut self) {
         let log: &'a NativeLog = self.log;
-        for (key, time) in &log.runs {
-            self.place_run(*key, *time);
+        for (key, time) in log.runs.iter() {
+            self.place_run(*key, time);
         }
     }
 
@@ -100,16 +100,16 @@ impl<'a> Assembly<'a, '_> {
 
     fn place_waits(&mut self) {
         let log: &'a NativeLog = self.log;
-        for (key, time) in &log.waits {
+        for (key, time) in log.waits.iter() {
             let path = if key.is_queue { self.queue_path(*key) } else { self.sleep_path(*key) };
-            self.move_to(key.node, &path, *time);
+            self.move_to(key.node, &path, time);
         }
-        for ((number, node), time) in &log.claimed {
+        for ((number, node), time) in log.claimed.iter() {
             let Some(key) = log.wait(*number) else { continue };
             let label = self.tree.frame(*node);
             let mut path = self.waiting_path(key.pending, self.tree.parent(*node).unwrap_or(NodeId::ROOT));
             path.push(label);
-            self.move_to(*node, &path, *time);
+            self.move_to(*node, &path, time);
         }
     }
 

@@ -20,7 +20,7 @@ use std::process::Command;
 static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 /// The groups in the order of the table.
-const GROUPS: [(&str, fn()); 12] = [
+const GROUPS: [(&str, fn()); 13] = [
     ("admission", rows::admission::print),
     ("http", rows::http::print),
     ("frame", rows::frame::print),
@@ -28,6 +28,7 @@ const GROUPS: [(&str, fn()); 12] = [
     ("encode", rows::encode::print),
     ("trace", rows::trace::print),
     ("native", rows::native::print),
+    ("select", rows::select::print),
     ("service", rows::service::print),
     ("events", rows::events::print),
     ("spans", rows::spans::print),
@@ -43,6 +44,7 @@ fn main() {
         ["instructions"] => instructions::print(),
         ["instructions", case, count] => instructions::run(case, count.parse().expect("a number")),
         ["events", mode] => rows::events::child(mode),
+        ["select", mode] => rows::select::child(mode),
         ["idle", mode, seconds] => rows::idle::child(mode, seconds.parse().expect("a number")),
         [group] => match GROUPS.iter().find(|(name, _)| *name == group) {
             Some((_, print)) => print(),

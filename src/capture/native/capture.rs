@@ -100,6 +100,14 @@ impl NativeCapture {
         }
     }
 
+    /// How long it is between two ticks of a thread, on average; an hour without samples.
+    pub(super) fn tick_period(&self) -> Duration {
+        match &self.sampler {
+            Ok(Some(_)) => Sampler::period(),
+            _ => Duration::from_secs(3_600),
+        }
+    }
+
     /// What the samplers of this process have done; `None` when this agent has none.
     pub(crate) fn sampler_stats(&self) -> Option<SamplerStats> {
         matches!(self.sampler, Ok(Some(_))).then(Sampler::stats)

@@ -2,7 +2,8 @@
 //! something was loaded.
 //!
 //! ```text
-//! awake   a look every 20 ms while there are samples, every 30 ms while traced polls run without any
+//! awake   a look every 20 ticks of a thread while there are samples, every 30 while traced polls run without any, and
+//!         every 100 ms at the least
 //! asleep  after a second with neither; the next traced poll wakes it
 //! ```
 
@@ -14,12 +15,14 @@ use std::time::Duration;
 
 use super::capture::NativeCapture;
 
-/// A ring takes the ticks of this time at 1 kHz, at 12 KiB each.
-const TICK: Duration = Duration::from_millis(20);
+/// A ring takes the samples of so many ticks at 12 KiB each.
+const TICKS: u32 = 20;
 /// After a look that found no sample: as many at 8 KiB each, should work begin right after it.
-const QUIET_TICK: Duration = Duration::from_millis(30);
-/// Looks with neither a traced poll that began nor a sample before it sleeps: a second.
-const IDLE_TICKS: u32 = 33;
+const QUIET_TICKS: u32 = 30;
+/// Between two looks at most, while it is awake: so long a module that was just loaded is not known.
+const MAX_LOOK: Duration = Duration::from_millis(100);
+/// With neither a traced poll that began nor a sample for so long it sleeps.
+const IDLE: Duration = Duration::from_secs(1);
 /// How long it sleeps at most: a wake that got lost in a forked child or by a thread that died is made up for.
 const SLEEP: Duration = Duration::from_secs(10);
 
@@ -37,7 +40,7 @@ impl Bell {
     /// A traced poll begins. Two loads, unless it is the first since the last look.
     #[inline]
     pub(super) fn polled(&self) {
-        // Relaxed: a look that misses it sees it 30 ms later.
+        // Relaxed: what one look misses the next one sees.
         if !self.has_polled.load(Ordering::Relaxed) {
             self.first_polled();
         }
@@ -64,13 +67,14 @@ impl Bell {
         self.wake();
     }
 
-    /// Waits for the time of the next look, after one that has found samples or not.
-    fn rest(&self, has_found: bool, idle: &mut u32) {
+    /// Waits for the time of the next look, after one that has found samples or not; a thread has a tick each `period`.
+    fn rest(&self, has_found: bool, period: Duration, idle: &mut Duration) {
         let has_polled = self.has_polled.swap(false, Ordering::SeqCst);
-        // One poll may last for minutes, and fills a ring in 30 ms.
-        *idle = if has_polled || has_found { 0 } else { idle.saturating_add(1) };
-        if *idle < IDLE_TICKS {
-            return std::thread::park_timeout(if has_found { TICK } else { QUIET_TICK });
+        let look = period.saturating_mul(if has_found { TICKS } else { QUIET_TICKS }).min(MAX_LOOK);
+        // One poll may last for minutes, and goes on filling a ring.
+        *idle = if has_polled || has_found { Duration::ZERO } else { idle.saturating_add(look) };
+        if *idle < IDLE {
+            return std::thread::park_timeout(look);
         }
         self.is_asleep.swap(true, Ordering::SeqCst);
         if !self.has_polled.load(Ordering::SeqCst) && !self.is_over.load(Ordering::Acquire) {
@@ -100,13 +104,14 @@ pub(super) fn start(capture: &Arc<NativeCapture>, on_start: impl FnOnce() + Send
 }
 
 fn work(capture: &Weak<NativeCapture>, bell: &Bell) {
-    let mut idle = 0;
+    let mut idle = Duration::ZERO;
     while !bell.is_over.load(Ordering::Acquire) {
         let Some(alive) = capture.upgrade() else { return };
         // A panic's payload is leaked: its drop could panic again.
         let looked = catch_unwind(AssertUnwindSafe(|| alive.look())).map_err(std::mem::forget);
+        let period = alive.tick_period();
         drop(alive);
-        bell.rest(looked.unwrap_or(false), &mut idle);
+        bell.rest(looked.unwrap_or(false), period, &mut idle);
     }
 }
 
@@ -114,13 +119,15 @@ fn work(capture: &Weak<NativeCapture>, bell: &Bell) {
 mod tests {
     use super::*;
 
+    const PERIOD: Duration = Duration::from_millis(1);
+
     #[test]
     fn a_poll_after_a_long_rest_wakes_the_thread() {
         let bell = Arc::new(Bell::default());
         let sleeper = bell.clone();
         let thread = std::thread::spawn(move || {
             let began = std::time::Instant::now();
-            sleeper.rest(false, &mut IDLE_TICKS.clone());
+            sleeper.rest(false, PERIOD, &mut IDLE.clone());
             began.elapsed()
         });
         bell.thread.set(thread.thread().clone()).ok();
@@ -135,16 +142,30 @@ mod tests {
     fn a_poll_before_the_rest_keeps_it_short() {
         let bell = Bell::default();
         bell.polled();
-        let mut idle = IDLE_TICKS;
-        bell.rest(false, &mut idle);
-        assert_eq!(idle, 0);
+        let mut idle = IDLE;
+        bell.rest(false, PERIOD, &mut idle);
+        assert_eq!(idle, Duration::ZERO);
     }
 
     #[test]
     fn samples_of_a_poll_that_began_long_ago_keep_the_rest_short() {
         let bell = Bell::default();
-        let mut idle = IDLE_TICKS;
-        bell.rest(true, &mut idle);
-        assert_eq!(idle, 0);
+        let mut idle = IDLE;
+        bell.rest(true, PERIOD, &mut idle);
+        assert_eq!(idle, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_ring_is_looked_into_before_it_is_full_and_none_for_too_long() {
+        let wait = |has_found, period| {
+            let (bell, mut idle) = (Bell::default(), Duration::ZERO);
+            let began = std::time::Instant::now();
+            bell.rest(has_found, period, &mut idle);
+            (began.elapsed(), idle)
+        };
+        assert!(wait(true, PERIOD).0 >= 20 * PERIOD);
+        let (waited, idle) = wait(false, PERIOD);
+        assert!(waited >= idle && idle == 30 * PERIOD, "{waited:?}");
+        assert_eq!(wait(false, Duration::from_secs(1)).1, MAX_LOOK);
     }
 }

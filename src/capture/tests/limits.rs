@@ -1,8 +1,10 @@
 //! What happens when there is no more room: detail is lost, time is not.
 
 use super::rig::{Rig, Session, chunks, limits, once, own};
+use crate::capture::admission;
 use crate::capture::chunk::CHUNK_EVENTS;
 use crate::capture::frame::{FrameExt, in_frame};
+use crate::capture::routes::{CallMessage, CallStep};
 use crate::capture::scope::Scope;
 use crate::model::config::Limits;
 use crate::model::counters::Count;
@@ -27,17 +29,52 @@ fn the_agent_is_woken_for_several_full_chunks_at_once() {
     let rig = Rig::new();
     let (mut scope, session) = rig.admit();
     let told = || rig.core.inbox.drain().count();
-    // In and Out beside them: into the third chunk.
-    poll_once(&mut scope, || fill(&rig, 2));
+    // In and Out beside them: into the seventh chunk.
+    poll_once(&mut scope, || fill(&rig, 6));
     assert_eq!(told(), 0);
     poll_once(&mut scope, || fill(&rig, 1));
-    assert_eq!(told(), 1, "three are full");
+    assert_eq!(told(), 1, "seven are full");
     session.trace.acknowledge();
-    poll_once(&mut scope, || fill(&rig, 3));
+    poll_once(&mut scope, || fill(&rig, 7));
     assert_eq!(told(), 0);
     scope.finish();
     assert_eq!(told(), 1, "at its end, however little there is");
-    assert_eq!(total(session), 6 * CHUNK_EVENTS as u64 / 2);
+    assert_eq!(total(session), 14 * CHUNK_EVENTS as u64 / 2);
+}
+
+/// `told` while the agent looks by itself: whether that has woken it.
+fn wakes_one_that_looks(rig: &Rig, told: impl FnOnce()) -> bool {
+    rig.core.inbox.drain().for_each(drop);
+    rig.core.inbox.start_looking();
+    told();
+    rig.core.inbox.is_woken()
+}
+
+#[test]
+fn an_end_waits_for_the_agents_look_unless_permits_are_scarce() {
+    for (max_active_traces, is_woken) in [(8, true), (9, false)] {
+        let rig = Rig::with(Limits { max_active_traces, ..limits() });
+        let admit = |identifier| admission::unit(&rig.core, "unit", || identifier);
+        let mut scopes = ["a", "b", "c", "d"].map(admit);
+        scopes.iter_mut().for_each(|scope| poll_once(scope, || ()));
+        let [first, _others @ ..] = scopes;
+        assert_eq!(wakes_one_that_looks(&rig, || first.finish()), is_woken, "four of {max_active_traces}");
+    }
+}
+
+#[test]
+fn full_chunks_and_many_calls_do_not_wait_for_it() {
+    let rig = Rig::new();
+    let (mut scope, session) = rig.admit();
+    assert!(wakes_one_that_looks(&rig, || poll_once(&mut scope, || fill(&rig, 8))));
+    let call = |call| CallMessage { call, step: CallStep::Send, raw: 1 };
+    let deliver =
+        |calls: std::ops::Range<u32>| assert!(calls.into_iter().all(|number| session.trace.deliver(call(number))));
+    session.trace.acknowledge();
+    assert!(!wakes_one_that_looks(&rig, || deliver(0..512)));
+    assert!(wakes_one_that_looks(&rig, || deliver(512..513)), "half of what may wait");
+    deliver(513..1_024);
+    assert!(!session.trace.deliver(call(1_024)), "no more than may wait");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! frames by hand, and this log says which parts of whose own time belong further down. What finds no room here stays
 //! where the tree has it.
 
+use super::sums::Sums;
 use crate::model::call_tree::{CallTree, NodeId};
 use crate::model::frame::FrameId;
 use crate::model::frame_hash::IdMap;
@@ -15,7 +16,7 @@ use crate::model::time::Nanos;
 const MAX_PARTS: usize = 4_096;
 /// Parts of polls with samples that one trace keeps: 65,536 x 40 bytes. Later ones are shown without their samples.
 const MAX_SAMPLED: usize = 65_536;
-/// Entries of each kind at most, about 100 bytes each.
+/// Entries of each kind at most, 60 to 220 bytes each.
 const MAX_ENTRIES: usize = 20_000;
 
 /// Between which stacks a part of a poll ran, and the frame by hand that was open.
@@ -45,17 +46,13 @@ pub(crate) struct WaitKey {
     pub(crate) task: Option<FrameId>,
 }
 
-/// The place of a wait in [`NativeLog::waits`].
+/// The number of a wait in [`NativeLog::waits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct WaitNumber(u32);
 
 impl WaitNumber {
     /// For a wait that found no room.
     pub(super) const NONE: Self = Self(u32::MAX);
-}
-
-fn index(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// A part of a poll in which samples were taken.
@@ -70,11 +67,10 @@ pub(crate) struct SampledPart {
 #[derive(Debug, Default)]
 pub(crate) struct NativeLog {
     pub(crate) stacks: StackTable,
-    pub(crate) runs: IdMap<RunKey, Nanos>,
-    pub(crate) waits: Vec<(WaitKey, Nanos)>,
-    /// Parts of waits that explicit calls have claimed, by the place in `waits` and the node in the tree.
-    pub(crate) claimed: IdMap<(u32, NodeId), Nanos>,
-    wait_numbers: IdMap<WaitKey, u32>,
+    pub(crate) runs: Sums<RunKey>,
+    pub(crate) waits: Sums<WaitKey>,
+    /// Parts of waits that explicit calls have claimed, by the number in `waits` and the node in the tree.
+    pub(crate) claimed: Sums<(u32, NodeId)>,
     pub(crate) sampled: Vec<SampledPart>,
     /// Where the frame by hand of a node was last opened.
     places: IdMap<NodeId, Place>,
@@ -229,12 +225,13 @@ impl NativeLog {
             // No stack says more than the frames by hand.
             return self.poll.parts.clear();
         }
+        let most = self.max_entries();
         for Part { node, from, to } in self.poll.parts.drain(..) {
             let key = RunKey { node, resumed, suspended };
             if has_samples && self.sampled.len() < MAX_SAMPLED && !self.is_frozen {
                 self.sampled.push(SampledPart { key, from, to });
             } else {
-                add(&mut self.runs, key, to.saturating_sub(from), self.is_frozen);
+                self.runs.add(key, to.saturating_sub(from), most);
             }
         }
     }
@@ -256,41 +253,30 @@ impl NativeLog {
     }
 
     fn add_wait(&mut self, key: WaitKey, time: Nanos) -> WaitNumber {
-        let next = self.waits.len();
-        let is_full = self.is_frozen || next >= MAX_ENTRIES;
-        let number = match self.wait_numbers.get(&key) {
-            Some(number) => *number,
-            None if is_full => return WaitNumber::NONE,
-            None => {
-                // Below `MAX_ENTRIES`.
-                let number = u32::try_from(next).unwrap_or(u32::MAX);
-                self.wait_numbers.insert(key, number);
-                self.waits.push((key, Nanos::ZERO));
-                number
-            }
-        };
-        if let Some((_, sum)) = self.waits.get_mut(index(number)) {
-            *sum = sum.saturating_add(time);
-        }
-        WaitNumber(number)
+        let most = self.max_entries();
+        self.waits.add(key, time, most).map_or(WaitNumber::NONE, WaitNumber)
     }
 
     /// An explicit call owns `time` of the sleep `wait`, at `node` in the tree.
     pub(super) fn claim(&mut self, wait: WaitNumber, node: NodeId, time: Nanos) {
-        if let Some((_, sleep)) = self.waits.get_mut(index(wait.0)) {
-            *sleep = sleep.saturating_sub(time);
-            add(&mut self.claimed, (wait.0, node), time, false);
+        if self.waits.key(wait.0).is_some() {
+            self.waits.take(wait.0, time);
+            self.claimed.add((wait.0, node), time, MAX_ENTRIES);
         }
     }
 
     /// The wait of that number.
     pub(crate) fn wait(&self, number: u32) -> Option<WaitKey> {
-        self.waits.get(index(number)).map(|(key, _)| *key)
+        self.waits.key(number).copied()
     }
 
     /// Takes nothing more in.
     pub(super) fn freeze(&mut self) {
         self.is_frozen = true;
+    }
+
+    fn max_entries(&self) -> usize {
+        if self.is_frozen { 0 } else { MAX_ENTRIES }
     }
 
     fn is_full(&self) -> bool {
@@ -321,25 +307,11 @@ impl NativeLog {
 
     /// The memory held, without the allocator's own.
     pub(super) fn approx_bytes(&self) -> usize {
-        let maps = self.runs.capacity() * size_of::<(RunKey, Nanos)>()
-            + self.wait_numbers.capacity() * size_of::<(WaitKey, u32)>()
-            + self.claimed.capacity() * size_of::<((u32, NodeId), Nanos)>()
-            + self.places.capacity() * size_of::<(NodeId, Place)>();
-        let lists = self.sampled.capacity() * size_of::<SampledPart>()
-            + self.waits.capacity() * size_of::<(WaitKey, Nanos)>()
-            + self.poll.parts.capacity() * size_of::<Part>();
-        self.stacks.approx_bytes() + maps / 7 * 8 + lists
+        let sums = self.runs.approx_bytes() + self.waits.approx_bytes() + self.claimed.approx_bytes();
+        let places = self.places.capacity() * size_of::<(NodeId, Place)>() / 7 * 8;
+        let lists = self.sampled.capacity() * size_of::<SampledPart>() + self.poll.parts.capacity() * size_of::<Part>();
+        self.stacks.approx_bytes() + sums + places + lists
     }
-}
-
-/// Whether it found room.
-fn add<K: std::hash::Hash + Eq>(times: &mut IdMap<K, Nanos>, key: K, time: Nanos, is_frozen: bool) -> bool {
-    if (is_frozen || times.len() >= MAX_ENTRIES) && !times.contains_key(&key) {
-        return false;
-    }
-    let sum = times.entry(key).or_insert(Nanos::ZERO);
-    *sum = sum.saturating_add(time);
-    true
 }
 
 /// Frames by hand between native ones, both from the root on: inside of the function that opened them and outside of

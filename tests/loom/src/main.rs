@@ -7,7 +7,9 @@ mod model;
 
 use std::sync::Arc;
 
+use capture::rings::Rings;
 use capture::wakes::{PendingBits, SiteId, WAKE_FRAMES, Wake, Wakes};
+use loom::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use loom::thread;
 use model::frame::FrameId;
 use model::stack::StackWord;
@@ -16,6 +18,8 @@ fn main() {
     run("two wakes and two polls: records are whole, and of the first wake since the poll", two_wakes_and_two_polls);
     run("a wake while a poll begins: given once, and the place comes free", a_wake_while_a_poll_begins);
     run("a waker dropped on another thread: its site is gone once", a_waker_dropped_elsewhere);
+    run("two threads ring while it is drained: what is left has a wake", two_rings_and_a_drain);
+    run("one that looks goes to sleep while two ring: what is left has a wake", a_last_look);
 }
 
 fn run(what: &str, model: fn()) {
@@ -93,4 +97,78 @@ fn a_waker_dropped_elsewhere() {
     thread.join().unwrap();
     wakes.each_gone(&mut pending, 3, |site| gone.push(site.0));
     assert_eq!(gone, [0], "once, and no other");
+}
+
+/// An inbox: how many items wait, and whether its reader is woken.
+struct Inbox {
+    rings: Rings,
+    items: AtomicU32,
+    is_woken: AtomicBool,
+}
+
+impl Inbox {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { rings: Rings::new(), items: AtomicU32::new(0), is_woken: AtomicBool::new(false) })
+    }
+
+    fn wake_if(&self, wakes: bool) {
+        if wakes {
+            self.is_woken.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn push(&self, is_in_hurry: bool) {
+        self.items.fetch_add(1, Ordering::Release);
+        self.wake_if(self.rings.ring());
+        if is_in_hurry {
+            self.wake_if(self.rings.hurry());
+        }
+    }
+
+    fn push_elsewhere(self: &Arc<Self>, is_in_hurry: bool) -> thread::JoinHandle<()> {
+        let inbox = self.clone();
+        thread::spawn(move || inbox.push(is_in_hurry))
+    }
+
+    fn drain(&self) -> u32 {
+        self.rings.begin_drain();
+        self.items.swap(0, Ordering::Acquire)
+    }
+
+    /// Nothing runs any more but the reader, which sleeps: every item of `pushed` is or will be read.
+    fn reads_the_rest(&self, mut read: u32, pushed: u32) {
+        while self.is_woken.swap(false, Ordering::SeqCst) {
+            read += self.drain();
+        }
+        assert_eq!(read, pushed, "the rest waits without a wake");
+        // And the next one wakes again.
+        self.push(false);
+        assert!(self.is_woken.load(Ordering::SeqCst));
+    }
+}
+
+fn two_rings_and_a_drain() {
+    let inbox = Inbox::new();
+    let pushes = [inbox.push_elsewhere(false), inbox.push_elsewhere(true)];
+    let mut read = 0;
+    if inbox.is_woken.swap(false, Ordering::SeqCst) {
+        read += inbox.drain();
+    }
+    // As `flush`, which has not been woken.
+    read += inbox.drain();
+    pushes.into_iter().for_each(|push| push.join().unwrap());
+    inbox.reads_the_rest(read, 2);
+}
+
+fn a_last_look() {
+    let inbox = Inbox::new();
+    inbox.rings.start_looking();
+    let pushes = [inbox.push_elsewhere(false), inbox.push_elsewhere(false)];
+    let mut read = 0;
+    if inbox.rings.is_rung() {
+        read += inbox.drain();
+    }
+    inbox.wake_if(inbox.rings.stop_looking());
+    pushes.into_iter().for_each(|push| push.join().unwrap());
+    inbox.reads_the_rest(read, 2);
 }

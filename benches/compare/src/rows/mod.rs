@@ -9,6 +9,7 @@ pub mod frame;
 pub mod http;
 pub mod idle;
 pub mod native;
+pub mod select;
 pub mod service;
 pub mod spans;
 pub mod trace;

@@ -1,4 +1,4 @@
-//! What native capture adds to a trace: await sites, wakes, and a future that waits for a thousand others.
+//! What native capture adds to a trace: await sites and wakes.
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
@@ -7,8 +7,6 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use flame_on::{FlameOn, FlameOnGuard, NativeCapture, UnitSettings};
-use futures::future::select_all;
-use tokio::sync::oneshot;
 
 use crate::agents;
 use crate::harness::{Case, measure};
@@ -18,8 +16,6 @@ use crate::table::{Row, Unit};
 const SITES: u64 = 8;
 const BURST: u64 = 50;
 const PAUSE: Duration = Duration::from_millis(10);
-/// What `select_all` waits for.
-const MANY: usize = 1_000;
 
 /// What a leaf left behind.
 static LEFT: std::sync::Mutex<Option<Waker>> = std::sync::Mutex::new(None);
@@ -54,7 +50,7 @@ pub async fn work(sites: u64) {
 }
 
 /// Polls until it is ready; wakes it before each further poll if `wakes`.
-fn drive(future: impl Future<Output = ()>, wakes: bool) {
+pub fn drive(future: impl Future<Output = ()>, wakes: bool) {
     let mut future = pin!(future);
     while future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
         let left = LEFT.lock().expect("no panic").take();
@@ -105,48 +101,8 @@ fn bare(sites: u64, wakes: bool, traces: u64) -> Duration {
     crate::clocks::process_cpu() - start
 }
 
-/// Each of a thousand receivers in turn, with all that are left polled twice.
-async fn selects() {
-    let (mut senders, receivers): (Vec<_>, Vec<_>) = (0..MANY).map(|_| oneshot::channel::<()>()).unzip();
-    let mut left = receivers;
-    while let Some(sender) = senders.pop() {
-        let mut sender = Some(sender);
-        let mut waiting = select_all(left);
-        let (_, _, others) = poll_fn(|cx| {
-            let polled = Pin::new(&mut waiting).poll(cx);
-            if let (Poll::Pending, Some(sender)) = (&polled, sender.take()) {
-                sender.send(()).ok();
-            }
-            polled
-        })
-        .await;
-        left = others;
-    }
-}
-
-fn select_with(agent: Option<&FlameOnGuard>, runs: u64) -> Duration {
-    let start = crate::clocks::process_cpu();
-    for _ in 0..runs {
-        match agent {
-            Some(agent) => drive(agent.unit("shop.select", || "all").run(selects()), false),
-            None => drive(selects(), false),
-        }
-    }
-    crate::clocks::process_cpu() - start
-}
-
 pub fn print() {
     const NEVER: Duration = Duration::from_secs(3_600);
-    // While there is no other agent in the process.
-    let selecting = agent(NativeCapture::Auto, NEVER);
-    let selects = measure(
-        &mut [
-            Case::new("select", |traces| select_with(None, traces / 100)),
-            Case::new("select traced", |traces| select_with(Some(&selecting), traces / 100)),
-        ],
-        20 * BURST,
-    );
-    drop(selecting);
     // One agent for all rounds of what is shipped, as in a service: each new one reads names anew.
     let shipping = agent(NativeCapture::Auto, Duration::ZERO);
     warm_up(&shipping, SITES, true);
@@ -174,7 +130,4 @@ pub fn print() {
     show("a wake in a discarded trace", "≤ 0.8 µs", each(measured.over("wakes", "sites")));
     show("discarded trace of 8 awaits, over the bare work", "≤ 18 µs", measured.over("wakes", "bare"));
     show("shipped trace of 8 awaits, over the bare work", "≤ 56 µs", measured.over("shipped", "bare"));
-    let ratio = selects.ratio("select traced", "select");
-    let text = format!("{:.3} [{:.3}, {:.3}]", ratio.median, ratio.low, ratio.high);
-    Row::new("`select_all` over 1,000 futures, traced / not", "≤ 1.05", text).print();
 }

@@ -75,7 +75,7 @@ impl Sampler {
         Entered { slot: Some(slot), label, before, not_send: PhantomData }
     }
 
-    /// Measures what a tick takes of the calling thread, if a rate depends on it and it is not known yet. Blocks for 2 ms, 30
+    /// Measures what a tick takes of the calling thread, if a rate depends on it and it is not known yet. Blocks for 5 ms, 40
     /// at most, and whoever starts or ends a sampler meanwhile with it.
     pub(crate) fn fit_rate(&self) {
         if !is_forked_child() {
@@ -95,6 +95,11 @@ impl Sampler {
     /// takes a lock, which is held while `each` runs.
     pub(crate) fn drain(&self, each: &mut dyn FnMut(RawSample<'_>)) {
         drain::drain(self.agent, each);
+    }
+
+    /// Between two ticks of a thread, on average.
+    pub(crate) fn period() -> Duration {
+        Duration::from_nanos(force::period())
     }
 
     /// What happened in this process so far.

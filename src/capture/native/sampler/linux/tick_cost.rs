@@ -1,13 +1,15 @@
 //! What a tick takes on this machine.
 //!
 //! Not what the handler takes: a timer's interrupt and a signal take 2 µs on one machine and 40 on another, where a virtual
-//! machine has to be left for each. A thread that does nothing but read the clock sees it as a gap in its readings:
+//! machine has to be left for each, and the caches are cold after it. The same work is done with a tick and without:
 //!
 //! ```text
-//! readings  ||||||||||||||||||||||||||||||          ||
-//!           armed                  deadline ◄─gap─►
+//! without   ├─── passes over 64 KiB ───┤
+//! with      ├arm─ passes ──╴tick╶── passes ───┤
+//!                                      ◄ cost ►
 //! ```
 
+use std::hint::black_box;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,12 +23,17 @@ use crate::capture::native::ticks::monotonic_nanos;
 const TICKS: usize = 15;
 /// Fewer say nothing.
 const ENOUGH: usize = 8;
-/// Readings before the deadline, in nanoseconds.
-const BEFORE: u64 = 50_000;
+/// How long the work takes without a tick, about, and when the tick comes, in nanoseconds.
+const WORK: u64 = 150_000;
+const BEFORE: u64 = 30_000;
 /// How late a tick may be: 2 ms.
 const LATE: u64 = 2_000_000;
-/// What the handler does in a poll beyond what it does here, in nanoseconds: it arms the timer and copies 4 KiB of stack.
-const HANDLER: u64 = 1_300;
+/// What the handler does in a poll beyond what it does here, in nanoseconds: it copies 4 KiB of stack.
+const HANDLER: u64 = 500;
+
+/// Cache lines that the work goes over, a power of two: 64 KiB, more than the nearest cache of most processors.
+const LINES: usize = 1_024;
+const LINE: usize = 64 / size_of::<u64>();
 
 /// Ticks that have arrived.
 static ARRIVED: AtomicU64 = AtomicU64::new(0);
@@ -37,43 +44,78 @@ pub(super) fn arrived() {
     ARRIVED.fetch_add(1, Relaxed);
 }
 
-/// Nanoseconds that a thread loses by a tick; `None` where ticks do not arrive, or are not ours alone to handle. Takes 2 ms,
-/// and 30 at most. To be called while our handler stays in place: nothing of its timer arrives after the call.
+/// Nanoseconds that a thread loses by a tick; `None` where ticks do not arrive, or are not ours alone to handle. Takes 5 ms,
+/// and 40 at most. To be called while our handler stays in place: nothing of its timer arrives after the call.
 pub(super) fn measure(signal: libc::c_int) -> Option<u64> {
     if disposition::is_blocked(signal) {
         return None;
     }
     let timer = timer::create(signal, Cookie::of_no_slot()).ok()?;
+    let work = Work::new();
     // Looked at each time: whoever has put a handler on top is not to be called for nothing.
-    let gaps = (0..TICKS).filter_map(|_| install::is_in_place(signal).then(|| longest_gap(timer)).flatten()).collect();
+    let cost = |_| install::is_in_place(signal).then(|| cost_of_one(&work, timer)).flatten();
+    let costs = (0..TICKS).filter_map(cost).collect();
     // A signal to the calling thread that was sent is delivered before its system call returns.
     timer::disarm(timer);
     timer::delete(timer);
-    median(gaps).map(|gap| gap.saturating_add(HANDLER))
+    median(costs).map(|cost| cost.saturating_add(HANDLER))
 }
 
-/// Around one tick; `None` when it does not come.
-fn longest_gap(timer: TimerId) -> Option<u64> {
-    let deadline = monotonic_nanos().saturating_add(BEFORE);
-    if !timer::arm(timer, deadline) {
+/// `None` when the tick does not come while the work is done.
+fn cost_of_one(work: &Work, timer: TimerId) -> Option<u64> {
+    let before = monotonic_nanos();
+    work.run();
+    let (arrived, start) = (ARRIVED.load(Relaxed), monotonic_nanos());
+    if !timer::arm(timer, start.saturating_add(BEFORE)) {
         return None;
     }
-    // From here on, so that neither the system call counts nor a tick that came inside of it.
-    let (before, mut last) = (ARRIVED.load(Relaxed), monotonic_nanos());
-    let (mut longest, mut has_come) = (0, false);
-    while !has_come && last < deadline.saturating_add(LATE) {
-        // Looked at first: the reading below then comes after the tick.
-        has_come = ARRIVED.load(Relaxed) != before;
-        let now = monotonic_nanos();
-        longest = longest.max(now.saturating_sub(last));
-        last = now;
+    work.run();
+    let has_arrived = ARRIVED.load(Relaxed) != arrived;
+    let end = monotonic_nanos();
+    if !has_arrived {
+        // Late: not to fall into the next one's.
+        while ARRIVED.load(Relaxed) == arrived && monotonic_nanos() < end.saturating_add(LATE) {}
+        return None;
     }
-    has_come.then_some(longest)
+    Some(end.saturating_sub(start).saturating_sub(start.saturating_sub(before)))
 }
 
-fn median(mut gaps: Vec<u64>) -> Option<u64> {
-    gaps.sort_unstable();
-    gaps.get(gaps.len() / 2).copied().filter(|_| gaps.len() >= ENOUGH)
+/// Passes over memory, in an order that no prefetcher knows.
+struct Work {
+    memory: Vec<u64>,
+    passes: u64,
+}
+
+impl Work {
+    fn new() -> Self {
+        let mut work = Self { memory: vec![1; LINES * LINE], passes: 1 };
+        let pass = |_| {
+            let start = monotonic_nanos();
+            work.run();
+            monotonic_nanos().saturating_sub(start)
+        };
+        // The first ones fetch the memory, and another thread's turn may fall into one.
+        let shortest = (0..TICKS).map(pass).min().unwrap_or(WORK);
+        work.passes = WORK / shortest.clamp(1, WORK);
+        work
+    }
+
+    fn run(&self) {
+        let mut line = 0;
+        for _ in 0..self.passes {
+            for _ in 0..LINES {
+                let word = self.memory.get(line * LINE).copied().unwrap_or(1);
+                // Each line once in a pass, and not before the last one is known: a generator with the full period.
+                line = (5 * line + usize::try_from(word).unwrap_or(1)) % LINES;
+            }
+        }
+        black_box(line);
+    }
+}
+
+fn median(mut costs: Vec<u64>) -> Option<u64> {
+    costs.sort_unstable();
+    costs.get(costs.len() / 2).copied().filter(|_| costs.len() >= ENOUGH)
 }
 
 #[cfg(test)]
@@ -81,13 +123,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_disturbed_gaps_do_not_count_and_a_few_gaps_are_not_enough() {
-        let mut gaps = vec![7_000; 15];
-        gaps[..6].fill(4_000_000);
-        assert_eq!(median(gaps), Some(7_000));
+    fn a_few_disturbed_costs_do_not_count_and_a_few_costs_are_not_enough() {
+        let mut costs = vec![7_000; 15];
+        costs[..6].fill(4_000_000);
+        assert_eq!(median(costs), Some(7_000));
         assert_eq!(median(vec![7_000; ENOUGH]), Some(7_000));
         assert_eq!(median(vec![7_000; ENOUGH - 1]), None);
         assert_eq!(median(Vec::new()), None);
+    }
+
+    #[test]
+    fn the_work_goes_over_every_line() {
+        let mut lines: Vec<usize> =
+            std::iter::successors(Some(0), |line| Some((5 * line + 1) % LINES)).take(LINES).collect();
+        lines.sort_unstable();
+        assert!(lines.into_iter().eq(0..LINES));
+        assert!((1..=WORK).contains(&Work::new().passes));
     }
 
     #[test]

@@ -217,6 +217,10 @@ fn acquire(core: &CaptureCore, header: &TraceHeader) -> Result<Permit, Refusal> 
         return Err(Refusal::Counted(Count::SkippedDedupe));
     }
     core.permits.try_acquire(key).map_err(|refused| {
+        // Traces that have ended may hold the permits until the agent's next look.
+        if !core.inbox.is_empty() {
+            core.inbox.hurry();
+        }
         Refusal::Counted(match refused {
             Refused::Total => Count::SkippedMaxActive,
             Refused::Identifier => Count::SkippedMaxPerIdentifier,

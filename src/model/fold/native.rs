@@ -16,7 +16,7 @@ use crate::model::time::Nanos;
 const MAX_PARTS: usize = 4_096;
 /// Parts of polls with samples that one trace keeps: 65,536 x 40 bytes. Later ones are shown without their samples.
 const MAX_SAMPLED: usize = 65_536;
-/// Entries of each kind at most, 60 to 220 bytes each.
+/// Entries of each kind at most, 40 to 220 bytes each.
 const MAX_ENTRIES: usize = 20_000;
 
 /// Between which stacks a part of a poll ran, and the frame by hand that was open.

@@ -11,7 +11,7 @@
 use std::alloc::Layout;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// 256 KiB: twenty samples of 12 KiB, the ticks of 20 ms at 1 kHz; thirty of 8 KiB; or three of the largest.
+/// 256 KiB: twenty samples of 12 KiB, the ticks between two looks; thirty of 8 KiB; or three of the largest.
 pub(super) const CAPACITY: usize = 32 * 1024;
 
 /// A queue of records of words, for two threads.

@@ -26,15 +26,11 @@ impl Rings {
         // AcqRel, as all of them: the drain that clears the bit sees what was queued before. Of several rings between two
         // drains only the first wakes, and the pops of the second drain see the items of all.
         let before = self.0.fetch_or(RUNG, Ordering::AcqRel);
-        before & (RUNG | LOOKS) == 0 && self.wakes()
+        before & (RUNG | LOOKS) == 0 && self.hurry()
     }
 
     /// What is queued should not wait for a look; whether to wake.
     pub(crate) fn hurry(&self) -> bool {
-        self.wakes()
-    }
-
-    fn wakes(&self) -> bool {
         self.0.fetch_or(WOKEN, Ordering::AcqRel) & WOKEN == 0
     }
 
@@ -56,6 +52,6 @@ impl Rings {
     /// From now on it sleeps; whether to wake it for what was queued meanwhile.
     pub(crate) fn stop_looking(&self) -> bool {
         // A ring before this one has woken nobody; one after it wakes.
-        self.0.fetch_and(!LOOKS, Ordering::AcqRel) & RUNG != 0 && self.wakes()
+        self.0.fetch_and(!LOOKS, Ordering::AcqRel) & RUNG != 0 && self.hurry()
     }
 }

@@ -105,7 +105,7 @@ impl<'a> Assembly<'a, '_> {
             self.move_to(key.node, &path, time);
         }
         for ((number, node), time) in log.claimed.iter() {
-            let Some(key) = log.wait(*number) else { continue };
+            let Some(key) = log.waits.key(*number) else { continue };
             let label = self.tree.frame(*node);
             let mut path = self.waiting_path(key.pending, self.tree.parent(*node).unwrap_or(NodeId::ROOT));
             path.push(label);

@@ -265,11 +265,6 @@ impl NativeLog {
         }
     }
 
-    /// The wait of that number.
-    pub(crate) fn wait(&self, number: u32) -> Option<WaitKey> {
-        self.waits.key(number).copied()
-    }
-
     /// Takes nothing more in.
     pub(super) fn freeze(&mut self) {
         self.is_frozen = true;

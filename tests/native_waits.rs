@@ -81,5 +81,7 @@ mod combinators;
 mod io;
 #[path = "native_waits/measures.rs"]
 mod measures;
+#[path = "native_waits/replaced.rs"]
+mod replaced;
 #[path = "native_waits/tasks.rs"]
 mod tasks;

@@ -19,8 +19,10 @@ pub(crate) enum StackKind {
 /// The executable or a shared library, as it is mapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ModuleInfo {
-    /// The file that it was mapped from.
+    /// The file that it was mapped from, by the name that it had then.
     pub(crate) path: PathBuf,
+    /// Whether it is the executable.
+    pub(crate) is_program: bool,
     /// What the loader added to the file's own addresses.
     pub(crate) bias: u64,
     /// From its first mapped byte to its last, in memory.
@@ -84,7 +86,7 @@ mod tests {
     use super::*;
 
     fn module(path: &str, range: Range<u64>) -> Arc<ModuleInfo> {
-        Arc::new(ModuleInfo { path: path.into(), bias: range.start, range, build_id: None })
+        Arc::new(ModuleInfo { path: path.into(), is_program: false, bias: range.start, range, build_id: None })
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub struct NativeStats {
     /// Whether CPU samples are taken.
     pub cpu_samples: bool,
     /// Samples a second of a thread that is busy with traced work: [`cpu_sample_hz`](crate::Config::cpu_sample_hz), or, if
-    /// that was not written and is more, as many as take 1 % of the thread, but 99 at least. Of several agents in this
+    /// that was not written and is more, as many as take 0.5 % of the thread, but 99 at least. Of several agents in this
     /// process the highest.
     pub sample_hz: u32,
     /// Nanoseconds that a sample takes of its thread on this machine, with what the kernel does for a timer and a signal:

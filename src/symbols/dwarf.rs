@@ -86,6 +86,11 @@ impl DebugInfo {
         self.kept.get()
     }
 
+    /// Whether any of its units are not looked into for want of room, or a section.
+    pub(super) fn is_cut(&self) -> bool {
+        !self.too_long.is_empty() || self.budget.borrow().is_exceeded
+    }
+
     /// Whether the unit of `address` is not looked into, for want of room.
     fn is_cut_at(&self, address: u64) -> bool {
         self.too_long.iter().any(|range| range.contains(&address))

@@ -4,7 +4,7 @@
 //! addresses, and a wrong name is worse than none.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 
 use super::elf::ElfFile;
@@ -16,26 +16,13 @@ const RUNNING: &str = "/proc/self/exe";
 
 /// Opens the file that `module` was mapped from; `None` where it is not there any more.
 pub(super) fn open(module: &ModuleInfo, pages: &Rc<PageCache>) -> Option<ElfFile> {
-    let path = if is_program(module) { Path::new(RUNNING) } else { &*module.path };
+    let path = if module.is_program { Path::new(RUNNING) } else { &*module.path };
     let file = ElfFile::open(path, pages)?;
     let is_same = match &module.build_id {
         Some(build_id) => file.build_id.as_ref() == Some(build_id),
-        None => file.build_id.is_none() && (path == Path::new(RUNNING) || is_mapped_from(module)),
+        None => file.build_id.is_none() && (module.is_program || is_mapped_from(module)),
     };
     is_same.then_some(file)
-}
-
-/// Whether `module` is the program itself, not a library.
-pub(super) fn is_program(module: &ModuleInfo) -> bool {
-    fs::read_link(RUNNING).is_ok_and(|running| without_mark(running) == module.path)
-}
-
-/// The kernel marks the name of a file that is gone.
-fn without_mark(path: PathBuf) -> PathBuf {
-    match path.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
-        Some(path) => path.into(),
-        None => path,
-    }
 }
 
 /// Where there is no build id: by the inode that the kernel says is mapped there.
@@ -75,11 +62,5 @@ mod tests {
         assert_eq!(mapped_inode(line, 0x7f00_a000), Some(4711));
         assert_eq!(mapped_inode(line, 0x7f00_c000), None);
         assert_eq!(mapped_inode("", 0), None);
-    }
-
-    #[test]
-    fn the_mark_of_a_deleted_program_is_no_part_of_its_name() {
-        assert_eq!(without_mark("/srv/shop (deleted)".into()), Path::new("/srv/shop"));
-        assert_eq!(without_mark("/srv/shop".into()), Path::new("/srv/shop"));
     }
 }

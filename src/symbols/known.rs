@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn other_modules_make_all_of_it_unknown() {
         let (known, map) = (KnownChains::new(1 << 20), ModuleMap::default());
-        let module = ModuleInfo { path: "/lib.so".into(), bias: 0, range: 16..32, build_id: None };
+        let module = ModuleInfo { path: "/lib.so".into(), is_program: false, bias: 0, range: 16..32, build_id: None };
         let other = ModuleMap::new(vec![Arc::new(module)]);
         known.insert(&map, &[StackWord(1)], &chain());
         assert!(known.get(&other, &[StackWord(1)]).is_none());

@@ -29,7 +29,7 @@ impl Lookup {
         let file = ElfFile::open(program, &PageCache::new(max_bytes))?;
         let functions = SymbolTable::read(&file, usize::MAX).addresses();
         let range = BIAS..BIAS + 2 * std::fs::metadata(program).ok()?.len();
-        let module = ModuleInfo { build_id: file.build_id, path: program.into(), bias: BIAS, range };
+        let module = ModuleInfo { path: program.into(), is_program: false, bias: BIAS, range, build_id: file.build_id };
         let symbolizer = Symbolizer::alone(SymbolSettings { max_bytes, debug_file: None });
         Some(Self { symbolizer, map: ModuleMap::new(vec![Arc::new(module)]), functions })
     }

@@ -20,8 +20,8 @@ pub(super) struct Module {
     table: Option<(ElfFile, SymbolTable)>,
     state: FileState,
     is_named_file_used: bool,
-    /// Some of its files could not be read, for now or for want of memory.
-    is_incomplete: bool,
+    /// A whole file could not be read for want of memory.
+    is_short_of_room: bool,
 }
 
 /// What a module says of an address.
@@ -58,7 +58,7 @@ impl Module {
             .or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
         let state = state(program.as_ref(), info.is_some());
         let is_named_file_used = separate.as_ref().is_some_and(|separate| separate.is_named);
-        let mut is_incomplete = matches!(state, FileState::TooLong | FileState::Gone)
+        let mut is_short_of_room = state == FileState::TooLong
             || info.is_none() && separate.as_ref().is_some_and(|separate| DebugInfo::is_in(&separate.file));
         let left = most_bytes.saturating_sub(info.as_ref().map_or(0, DebugInfo::bytes));
         let table = [program, separate.map(|separate| separate.file)]
@@ -67,8 +67,13 @@ impl Module {
             .map(|file| (SymbolTable::read(&file, left), file))
             .max_by_key(|(table, _)| table.bytes())
             .map(|(table, file)| (file, table));
-        is_incomplete |= table.as_ref().is_some_and(|(_, table)| table.is_short_of_room());
-        Self { info, table, state, is_named_file_used, is_incomplete }
+        is_short_of_room |= table.as_ref().is_some_and(|(_, table)| table.is_short_of_room());
+        Self { info, table, state, is_named_file_used, is_short_of_room }
+    }
+
+    /// Whether more could be known of it, had it been opened with more room.
+    pub(super) fn is_short_of_room(&self) -> bool {
+        self.is_short_of_room || self.info.as_ref().is_some_and(DebugInfo::is_cut)
     }
 
     /// What is kept in memory, the pages of files aside.
@@ -91,8 +96,10 @@ impl Module {
             Some(_) => {}
         }
         frames.retain(|frame| frame.name.is_some());
-        let is_short_of_room = self.info.as_ref().is_some_and(|info| info.is_short_of_room_at(address));
-        Looked { frames, is_incomplete: self.is_incomplete || is_short_of_room }
+        let is_incomplete = self.state == FileState::Gone
+            || self.is_short_of_room
+            || self.info.as_ref().is_some_and(|info| info.is_short_of_room_at(address));
+        Looked { frames, is_incomplete }
     }
 
     /// The function at `address` by the symbol table alone.
@@ -159,7 +166,7 @@ fn separate(
     pages: &Rc<PageCache>,
 ) -> Option<Separate> {
     let build_id = module.build_id.as_deref();
-    let named = debug_file.filter(|_| build_id.is_some() || identity::is_program(module));
+    let named = debug_file.filter(|_| build_id.is_some() || module.is_program);
     let open = |path: PathBuf, is_named| {
         let file = ElfFile::open(&path, pages).filter(|file| file.build_id.as_deref() == build_id)?;
         Some(Separate { file, path, is_named })

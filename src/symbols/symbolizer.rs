@@ -160,24 +160,54 @@ impl Symbolizer {
     }
 
     fn look_up(&mut self, number: u32, at: u64, is_late: bool) -> Looked {
-        let left = self.most_parsed().saturating_sub(self.parsed_bytes());
-        let Some((info, module)) = self.modules.get_mut(number as usize) else { return Looked::default() };
-        match module {
-            Some(module) if is_late => Looked { frames: module.symbol(at).into_iter().collect(), ..Looked::default() },
-            None if is_late => Looked::default(),
-            module => {
-                let open = || Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left);
-                module.get_or_insert_with(open).look(at)
-            }
+        if !is_late {
+            self.open(number);
         }
+        match self.modules.get(number as usize) {
+            Some((_, Some(module))) if is_late => {
+                Looked { frames: module.symbol(at).into_iter().collect(), ..Looked::default() }
+            }
+            Some((_, Some(module))) => module.look(at),
+            _ => Looked::default(),
+        }
+    }
+
+    /// Unless it is open. The user's own code goes before libraries: a C library's debug information alone may take most
+    /// of the bound.
+    fn open(&mut self, number: u32) {
+        let Some((info, None)) = self.modules.get(number as usize) else { return };
+        let info = info.clone();
+        let mut module = self.open_within_bound(&info);
+        if module.is_short_of_room() && has_own_code(&info) && self.release_libraries() {
+            // The first goes before the second is read.
+            drop(module);
+            module = self.open_within_bound(&info);
+        }
+        if let Some((_, slot)) = self.modules.get_mut(number as usize) {
+            *slot = Some(module);
+        }
+    }
+
+    fn open_within_bound(&self, info: &ModuleInfo) -> Module {
+        let left = self.most_parsed().saturating_sub(self.parsed_bytes());
+        Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left)
     }
 
     /// What is parsed can only be given up whole; it is read again when it is needed.
     fn keep_within_bound(&mut self) {
         self.peak_bytes = self.peak_bytes.max(self.bytes());
         if self.parsed_bytes() > self.most_parsed() {
+            self.release_libraries();
+        }
+        if self.parsed_bytes() > self.most_parsed() {
             self.release_idle();
         }
+    }
+
+    /// Whether any was open.
+    fn release_libraries(&mut self) -> bool {
+        let libraries = self.modules.iter_mut().filter(|(info, _)| !has_own_code(info));
+        libraries.fold(false, |had_any, (_, module)| module.take().is_some() || had_any)
     }
 
     fn symbol(&mut self, frame: &RawFrame) -> Symbol {
@@ -187,6 +217,11 @@ impl Symbolizer {
         let file = frame.file.as_deref().map(|file| self.cache.text(file));
         Symbol { name: self.cache.text(&named.text), file, line: frame.line, class, role }
     }
+}
+
+/// Whether it is the executable, or what the agent was linked into: the user's functions are there.
+fn has_own_code(module: &ModuleInfo) -> bool {
+    module.is_program || module.range.contains(&(has_own_code as fn(&ModuleInfo) -> bool as usize as u64))
 }
 
 fn unknown(name: String, file: Option<String>) -> Symbol {
@@ -272,7 +307,8 @@ mod tests {
         let mut others: Vec<_> = map.modules().iter().map(|module| Arc::new(ModuleInfo::clone(module))).collect();
         let equal = ModuleMap::new(others.clone());
         assert!(Arc::ptr_eq(&chain, &look(&equal, StackKind::Await, later())), "an equal map");
-        others.push(Arc::new(ModuleInfo { path: "/other".into(), bias: 0, range: 16..32, build_id: None }));
+        let (path, range) = ("/other".into(), 16..32);
+        others.push(Arc::new(ModuleInfo { path, is_program: false, bias: 0, range, build_id: None }));
         assert!(!Arc::ptr_eq(&chain, &look(&ModuleMap::new(others), StackKind::Await, later())));
     }
 
@@ -300,6 +336,32 @@ mod tests {
         let mut without_room = Symbolizer::alone(SymbolSettings { max_bytes: 64 * 1024, debug_file: None });
         assert!(is_kept(&mut without_room, &ModuleMap::default(), &stack[1..]));
         assert!(!is_kept(&mut without_room, &map, &stack[1..]));
+    }
+
+    #[test]
+    fn the_program_has_its_lines_when_a_library_had_the_room_before_it() {
+        known_function();
+        let program = program(|_| {});
+        let own = program.find(address()).unwrap();
+        // The same file as a library, far from here.
+        let away = 1 << 45;
+        let range = own.range.start + away..own.range.end + away;
+        let library = ModuleInfo { is_program: false, bias: own.bias + away, range, ..ModuleInfo::clone(own) };
+        let map = ModuleMap::new(vec![own.clone(), library.into()]);
+
+        let mut alone = symbolizer(MANY_BYTES);
+        alone.frames(&map, address(), later());
+        // Enough for one of them and not for both.
+        let most = alone.parsed_bytes() * 3 / 2;
+        let mut symbolizer = symbolizer(most * 8 / 5);
+        let mut line_at = |address| symbolizer.frames(&map, address, later()).first().unwrap().line;
+        assert!(line_at(address() + away) > 0);
+        assert!(line_at(address()) > 0, "the library has its room");
+        // From the symbol table: the program keeps its room.
+        let other = the_program_has_its_lines_when_a_library_had_the_room_before_it as *const () as u64;
+        assert_eq!(line_at(other + away), 0);
+        assert!(line_at(other) > 0);
+        assert!(symbolizer.peak_bytes() <= most * 8 / 5, "{} bytes", symbolizer.peak_bytes());
     }
 
     #[test]

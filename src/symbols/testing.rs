@@ -20,7 +20,7 @@ pub(super) fn program(change: impl FnOnce(&mut ModuleInfo)) -> ModuleMap {
     });
     let ranges = ranges.collect::<Vec<_>>();
     let range = ranges.first().unwrap().0..ranges.last().unwrap().1;
-    let mut module = ModuleInfo { build_id: build_id(&path), path, bias: range.start, range };
+    let mut module = ModuleInfo { build_id: build_id(&path), path, is_program: true, bias: range.start, range };
     change(&mut module);
     ModuleMap::new(vec![Arc::new(module)])
 }
@@ -82,7 +82,8 @@ impl Built {
     pub(super) fn map(&self) -> ModuleMap {
         let range = BIAS..BIAS + std::fs::metadata(&self.program).unwrap().len() * 2;
         let path = self.program.clone();
-        ModuleMap::new(vec![Arc::new(ModuleInfo { build_id: build_id(&path), path, bias: BIAS, range })])
+        let build_id = build_id(&path);
+        ModuleMap::new(vec![Arc::new(ModuleInfo { path, is_program: false, bias: BIAS, range, build_id })])
     }
 }
 

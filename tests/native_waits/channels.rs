@@ -5,7 +5,7 @@ use tokio::time::sleep;
 
 use super::{SHORT, trace, waits_at};
 
-async fn sleeps() {
+pub(super) async fn sleeps() {
     inner_sleep().await;
 }
 

@@ -158,7 +158,7 @@ fn rate_text(rate: SampleRate, signal: CpuSignal, sampler: &SamplerStats) -> Str
             let micros = tick_cost.div_ceil(1_000);
             format!(
                 " ({hz} a second, {signal}: a tick takes {micros} µs here, and unless `cpu_sample_hz` is written all of \
-                 them together at most 1 % of a thread)"
+                 them together at most 0.5 % of a thread)"
             )
         }
         _ => format!(" ({hz} a second, {signal})"),
@@ -260,10 +260,10 @@ mod tests {
             rate_text(SampleRate::AtMost(997), CpuSignal::Urg, &sampler)
         };
         assert_eq!(text(997), " (997 a second, SIGURG)");
-        assert!(text(255).starts_with(" (255 a second, SIGURG: a tick takes 40 µs here"), "{}", text(255));
-        assert!(text(255).contains("`cpu_sample_hz`"));
-        let slower = SamplerStats { hz: 255, tick_cost: 39_200, ..SamplerStats::default() };
+        assert!(text(127).starts_with(" (127 a second, SIGURG: a tick takes 40 µs here"), "{}", text(127));
+        assert!(text(127).contains("`cpu_sample_hz`"));
+        let slower = SamplerStats { hz: 127, tick_cost: 39_200, ..SamplerStats::default() };
         let ended = rate_text(SampleRate::Exactly(997), CpuSignal::Urg, &slower);
-        assert_eq!(ended, " (255 a second, SIGURG)", "another agent's, this one has ended");
+        assert_eq!(ended, " (127 a second, SIGURG)", "another agent's, this one has ended");
     }
 }

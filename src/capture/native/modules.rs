@@ -73,7 +73,7 @@ pub(super) fn stamp() -> LoadStamp {
 
 /// Everything that is mapped, and the tables of all that has any.
 pub(super) fn scan() -> (LoadStamp, ModuleMap, Vec<UnwindTables>) {
-    let executable = std::env::current_exe().unwrap_or_default();
+    let executable = std::env::current_exe().map(without_mark).unwrap_or_default();
     let (mut stamp, mut modules, mut tables) = (LoadStamp::default(), Vec::new(), Vec::new());
     each_module(&mut |info| {
         stamp = LoadStamp { added: info.dlpi_adds, removed: info.dlpi_subs };
@@ -84,6 +84,14 @@ pub(super) fn scan() -> (LoadStamp, ModuleMap, Vec<UnwindTables>) {
         Next::Go
     });
     (stamp, ModuleMap::new(modules), tables)
+}
+
+/// The kernel marks the name of a file that is gone, as a program's is that was replaced while it runs.
+fn without_mark(path: PathBuf) -> PathBuf {
+    match path.to_str().and_then(|path| path.strip_suffix(" (deleted)")) {
+        Some(path) => path.into(),
+        None => path,
+    }
 }
 
 enum Next {
@@ -133,7 +141,13 @@ impl<'a> Image<'a> {
         let loaded = self.segments(libc::PT_LOAD);
         let start = loaded.clone().map(|segment| segment.start).min().unwrap_or(0);
         let end = loaded.map(|segment| segment.end).max().unwrap_or(0);
-        ModuleInfo { path: self.path.clone(), bias: self.bias, range: start..end, build_id: self.build_id() }
+        ModuleInfo {
+            path: self.path.clone(),
+            is_program: self.is_executable,
+            bias: self.bias,
+            range: start..end,
+            build_id: self.build_id(),
+        }
     }
 
     /// Where the segments of this kind are in memory.
@@ -218,6 +232,8 @@ fn word(bytes: &[u8], at: usize) -> Option<u32> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -226,9 +242,16 @@ mod tests {
         let own = the_executable_is_found_with_its_tables_and_build_id as *const () as u64;
         let module = map.find(own).unwrap();
         assert_eq!(module.path, std::env::current_exe().unwrap());
+        assert_eq!(map.modules().iter().filter(|module| module.is_program).collect::<Vec<_>>(), [module]);
         let tables = tables.iter().find(|tables| tables.module == *module).unwrap();
         assert!(matches!(tables.frames, Table::Mapped(_)));
         assert!(tables.frames.len() > 10_000, "{}", tables.frames.len());
+    }
+
+    #[test]
+    fn the_mark_of_a_deleted_program_is_no_part_of_its_name() {
+        assert_eq!(without_mark("/srv/shop (deleted)".into()), Path::new("/srv/shop"));
+        assert_eq!(without_mark("/srv/shop".into()), Path::new("/srv/shop"));
     }
 
     #[test]

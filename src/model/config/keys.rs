@@ -109,7 +109,7 @@ macro_rules! with_keys {
             max_concurrent_finalizations => max_concurrent_finalizations: Count { default: 2, min: 1, max: 256 }, live;
 
             /// How often a running thread is sampled; 0 switches CPU samples off. When not written, less often (but 99 times a
-            /// second) on a machine where that would take more than 1 % of the thread: see `stats().native.sample_hz`.
+            /// second) on a machine where that would take more than 0.5 % of the thread: see `stats().native.sample_hz`.
             // 997 is a prime number: no lock step with work that recurs at a round rate. 10,000 samples of 0.5 µs
             // would take half a percent of a core.
             cpu_sample_hz => cpu_sample_hz: Hertz { default: 997, min: 0, max: 10_000 }, restart;

@@ -24,13 +24,13 @@ pub(crate) struct SamplerSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SampleRate {
     Exactly(u32),
-    /// As many as take 1 % of the thread, but 99 at least.
+    /// As many as take 0.5 % of the thread, but 99 at least.
     AtMost(u32),
 }
 
 impl SampleRate {
     /// One part in so many of a thread's time is what its ticks may take.
-    const PART_OF_THREAD: u64 = 100;
+    const PART_OF_THREAD: u64 = 200;
     /// However long a tick takes.
     const LEAST: u32 = 99;
 
@@ -165,9 +165,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_that_may_be_lower_takes_one_percent_of_a_thread_and_another_is_what_it_is() {
+    fn a_rate_that_may_be_lower_takes_half_a_percent_of_a_thread_and_another_is_what_it_is() {
         let rate = SampleRate::AtMost(997);
-        let rates = [0, 1, 2_000, 10_000, 24_000, 40_000, 100_000, 400_000, u64::MAX].map(|cost| rate.hz(cost));
+        let rates = [0, 1, 2_000, 5_000, 12_000, 20_000, 50_000, 400_000, u64::MAX].map(|cost| rate.hz(cost));
         assert_eq!(rates, [997, 997, 997, 997, 416, 250, 100, 99, 99]);
         assert_eq!(SampleRate::AtMost(50).hz(400_000), 50, "what is lower already stays so");
         assert_eq!(SampleRate::Exactly(997).hz(40_000), 997);

@@ -60,7 +60,7 @@ fn the_status_says_how_often_threads_are_sampled() {
         (stats.tick_nanos > 0).then_some(stats)
     });
     let NativeStats { sample_hz, tick_nanos, status, .. } = known.unwrap();
-    assert_eq!(u64::from(sample_hz), (1_000_000_000 / (100 * tick_nanos)).clamp(99, 997));
+    assert_eq!(u64::from(sample_hz), (1_000_000_000 / (200 * tick_nanos)).clamp(99, 997));
     let why = if sample_hz < 997 { ": a tick takes " } else { ")" };
     assert!(status.contains(&format!("CPU samples ({sample_hz} a second, SIGURG{why}")), "{status}");
 }

@@ -7,8 +7,10 @@
 //!  unit / event ─► admission ─► Scope ── inbox ──┼─► Collector ─call─► TraceSessionSupervisor ─spawns─► TraceSession
 //!    (dice first; then breaker, handler, dedupe) │      ▲  monitors sessions                                │
 //!  Traced::poll: In/Out, frames ─► Recorder ═════╪══ event chunks ═════════════════════════════════════►    │
+//!    native: await sites, wakes ──────▲          │                                                          │
+//!    native: CPU samples ─► rings ═══════════════╪══ unwound, by trace, until it has ended ════════════►    │
 //!  calls to actors: labelled receive/send ───────┼─► SeqTraceRouter (label -> session) ────────────────►    │
-//!                                                │                 call tree ─► threshold ─► profile filter │
+//!                                                │        call tree ─► threshold ─► names ─► profile filter │
 //!                                                │   outbox ◄───────────────────────────────────────────────┘
 //!                                                │     └─► Shipper ─► adapter (gRPC: pprof; local files; your own)
 //! ```
@@ -18,6 +20,10 @@
 //! - [`Config::builder`] and [`FlameOn::start`] give a [`FlameOnGuard`], which owns the agent; [`FlameOn`] is a handle.
 //! - `FlameOn::layer` traces a tower HTTP service (feature `tower`, with `axum` for matched paths).
 //! - [`Collector::unit`] and [`Collector::event`] trace anything else; the [`Scope`] they return is what runs.
+//! - Native capture (feature `native`, on Linux on x86_64 and aarch64) shows functions without a word in the code: where a
+//!   task waits, who woke it, and what it computes, by stacks and CPU samples. [`ConfigBuilder::native_capture`] switches
+//!   it off, [`NativeStats`] tells what it does. [`FrameExt::branch`] shows where the children of a combinator wait,
+//!   [`FrameExt::task_named`] names a task for those whom it wakes.
 //! - [`frame!`], [`in_frame`], [`FrameExt::in_frame`] and [`call_named`] add detail;
 //!   `tracing_layer` takes it from the spans of `tracing` (feature `tracing`).
 //! - [`ShipperAdapter`] sends traces elsewhere, [`EventHandler`] decides what is traced, [`FlameOn::stats`] tells what

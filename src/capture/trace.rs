@@ -84,6 +84,9 @@ pub(crate) struct SharedTrace {
     peer_raw: AtomicU64,
     /// A `Ready` for this trace waits in the inbox.
     signalled: AtomicBool,
+    /// CPU samples were taken of it, which wait for its end.
+    #[cfg(native_capture)]
+    sampled: AtomicBool,
     permit: Mutex<Option<Permit>>,
     /// At most [`MAX_WAITING_CALLS`]; made for the first. Boxed: most traces have none, and it is large.
     calls: OnceLock<Box<SegQueue<CallMessage>>>,
@@ -116,6 +119,8 @@ impl SharedTrace {
             settled: AtomicBool::new(false),
             peer_raw: AtomicU64::new(0),
             signalled: AtomicBool::new(false),
+            #[cfg(native_capture)]
+            sampled: AtomicBool::new(false),
             permit: Mutex::new(Some(permit)),
             calls: OnceLock::new(),
         }
@@ -307,6 +312,13 @@ impl SharedTrace {
         self.signalled.swap(false, Ordering::AcqRel);
     }
 
+    /// CPU samples were taken of it.
+    #[cfg(native_capture)]
+    pub(crate) fn note_sampled(&self) {
+        // Relaxed: read when nobody else has the trace any more.
+        self.sampled.store(true, Ordering::Relaxed);
+    }
+
     /// Delivers a call message; false when too many wait.
     pub(crate) fn deliver(self: &Arc<Self>, message: CallMessage) -> bool {
         // Only the router delivers, so nobody else pushes between the look and the push.
@@ -348,6 +360,12 @@ impl SharedTrace {
 impl Drop for SharedTrace {
     fn drop(&mut self) {
         self.settle(Count::LostAtShutdown);
+        #[cfg(native_capture)]
+        if *self.sampled.get_mut()
+            && let Some(native) = &self.core.native
+        {
+            native.forget_samples(self.label);
+        }
         if let Some(lane) = self.lane.take() {
             self.core.return_lane(lane);
         }

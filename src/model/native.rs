@@ -55,7 +55,7 @@ impl ModuleMap {
     }
 
     /// All of them, lowest address first.
-    #[cfg(test)]
+    #[cfg_attr(not(native_capture), allow(dead_code, reason = "what reads modules uses it"))]
     pub(crate) fn modules(&self) -> &[Arc<ModuleInfo>] {
         &self.0
     }

@@ -16,9 +16,15 @@ const SCHEDULERS: [&str; 7] = [
     "std::sys::",
 ];
 
-/// Parts of a scheduler that wake on their own account: a timer has run out, a socket has become ready.
-const DRIVERS: [&str; 4] =
-    ["tokio::runtime::time", "tokio::runtime::io", "tokio::runtime::driver", "tokio::runtime::signal"];
+/// Parts of a scheduler that wake on their own account: a timer has run out, a socket has become ready, a task has ended.
+const DRIVERS: [&str; 6] = [
+    "tokio::runtime::time",
+    "tokio::runtime::io",
+    "tokio::runtime::driver",
+    "tokio::runtime::signal",
+    "tokio::runtime::task::raw::poll",
+    "tokio::runtime::task::harness::",
+];
 
 /// The actor whose handler woke the task, else the outermost function of the user's in the task that did. `symbols`
 /// from the root of the waking thread to the waker.
@@ -78,6 +84,9 @@ mod tests {
     fn timers_sockets_and_stacks_without_own_code_answer_for_nobody() {
         let timer = stack(&[MAIN, BLOCK_ON, ("tokio::runtime::time::Handle::process_at_time", Class::Plumbing)]);
         assert_eq!(answered_by(&timer), None);
+        // The end of a task, on the only thread.
+        let ended = stack(&[MAIN, BLOCK_ON, POLL, ("tokio::runtime::task::harness::complete", Class::Plumbing)]);
+        assert_eq!(answered_by(&ended), None);
         assert_eq!(answered_by(&stack(&[POLL, SEND])), None);
         assert_eq!(answered_by(&[]), None);
     }

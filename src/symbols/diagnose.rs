@@ -4,12 +4,9 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::module::Module;
-use super::pages::PageCache;
+use super::opened;
 use super::symbolizer::SymbolSettings;
 use crate::model::native::ModuleMap;
-
-/// What of the bound the pages of files may take while we look.
-const PAGE_SHARE: usize = 4;
 
 /// How functions at an address are known. From nothing to everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,8 +76,7 @@ impl Diagnosis {
     /// Reads the files anew, so it takes as long as the first lookup in the module.
     pub(crate) fn of(map: &ModuleMap, own: u64, agent: u64, settings: &SymbolSettings) -> Option<Self> {
         let module = map.find(own)?;
-        let pages = PageCache::new(settings.max_bytes / PAGE_SHARE);
-        let most = settings.max_bytes - settings.max_bytes / PAGE_SHARE;
+        let (pages, most) = (opened::pages(settings), opened::most_parsed(settings));
         let opened = Module::open(module, settings.debug_file.as_deref(), &pages, most);
         let own = opened.names_at(own.wrapping_sub(module.bias));
         // A program that loads the agent as a part of a library of its own: then there is one example only.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::diagnose::{Diagnosis, NamedFile, Names};
+use super::opened::CACHE_SHARE;
 use super::symbol::{Class, Symbol};
-use super::symbolizer::{CACHE_SHARE, SymbolSettings, Symbolizer};
+use super::symbolizer::{SymbolSettings, Symbolizer};
 use super::testing::{BIAS, Built, build, build_with};
 
 const MANY_BYTES: usize = 64 << 20;

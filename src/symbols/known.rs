@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::chain::Chain;
 use super::generations::{Generation, Generations};
-use super::symbolizer::{CACHE_SHARE, SymbolSettings};
+use super::opened::CACHE_SHARE;
+use super::symbolizer::SymbolSettings;
 use crate::model::frame_hash::IdMap;
 use crate::model::native::ModuleMap;
 use crate::model::stack::StackWord;

@@ -18,6 +18,7 @@ pub(crate) mod known;
 pub(crate) mod memory;
 mod module;
 mod name;
+mod opened;
 mod pages;
 mod reader;
 mod sections;

@@ -52,23 +52,27 @@ impl Module {
         let program = identity::open(module, pages);
         let separate = separate(module, program.as_ref(), debug_file, pages);
         // A file that the user names goes before what is in the program itself.
-        let info = separate
-            .as_ref()
-            .and_then(|separate| DebugInfo::load(&separate.file, &separate.path, pages, most_bytes))
-            .or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
+        let separate_info =
+            separate.as_ref().and_then(|separate| DebugInfo::load(&separate.file, &separate.path, pages, most_bytes));
+        let is_separate = separate_info.is_some();
+        let info = separate_info.or_else(|| DebugInfo::load(program.as_ref()?, &module.path, pages, most_bytes));
         let state = state(program.as_ref(), info.is_some());
         let is_named_file_used = separate.as_ref().is_some_and(|separate| separate.is_named);
         let mut is_short_of_room = state == FileState::TooLong
-            || info.is_none() && separate.as_ref().is_some_and(|separate| DebugInfo::is_in(&separate.file));
+            || !is_separate && separate.as_ref().is_some_and(|separate| DebugInfo::is_in(&separate.file));
         let left = most_bytes.saturating_sub(info.as_ref().map_or(0, DebugInfo::bytes));
-        let table = [program, separate.map(|separate| separate.file)]
+        let tables = [program, separate.map(|separate| separate.file)]
             .into_iter()
             .flatten()
             .map(|file| (SymbolTable::read(&file, left), file))
-            .max_by_key(|(table, _)| table.bytes())
-            .map(|(table, file)| (file, table));
-        is_short_of_room |= table.as_ref().is_some_and(|(_, table)| table.is_short_of_room());
+            .inspect(|(table, _)| is_short_of_room |= table.is_short_of_room());
+        let table = tables.max_by_key(|(table, _)| table.bytes()).map(|(table, file)| (file, table));
         Self { info, table, state, is_named_file_used, is_short_of_room }
+    }
+
+    /// Whether its file could not be read.
+    pub(super) fn is_gone(&self) -> bool {
+        self.state == FileState::Gone
     }
 
     /// Whether more could be known of it, had it been opened with more room.
@@ -96,7 +100,7 @@ impl Module {
             Some(_) => {}
         }
         frames.retain(|frame| frame.name.is_some());
-        let is_incomplete = self.state == FileState::Gone
+        let is_incomplete = self.is_gone()
             || self.is_short_of_room
             || self.info.as_ref().is_some_and(|info| info.is_short_of_room_at(address));
         Looked { frames, is_incomplete }

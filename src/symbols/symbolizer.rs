@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,17 +9,12 @@ use super::cache::SymbolCache;
 use super::chain::Chain;
 use super::dwarf::RawFrame;
 use super::known::KnownChains;
-use super::module::{Looked, Module};
+use super::module::Looked;
 use super::name;
-use super::pages::PageCache;
+use super::opened::{CACHE_SHARE, Opened};
 use super::symbol::{Class, Role, Symbol};
 use crate::model::native::{ModuleInfo, ModuleMap, StackKind};
 use crate::model::stack::{Framed, StackWord};
-
-/// What of the bound the names that were found may take, one half by address and one by stack, and the pages of files; the
-/// rest is for what is parsed.
-pub(super) const CACHE_SHARE: usize = 8;
-const PAGE_SHARE: usize = 4;
 
 /// How a [`Symbolizer`] works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +27,9 @@ pub(crate) struct SymbolSettings {
 
 /// Looks up addresses; remembers what it found.
 pub(crate) struct Symbolizer {
-    settings: SymbolSettings,
     cache: SymbolCache,
     known: Arc<KnownChains>,
-    pages: Rc<PageCache>,
-    /// By their place: a module keeps its number for as long as this lives.
-    modules: Vec<(Arc<ModuleInfo>, Option<Module>)>,
+    modules: Opened,
     peak_bytes: usize,
 }
 
@@ -59,8 +50,7 @@ impl Symbolizer {
 
     pub(crate) fn new(settings: SymbolSettings, known: Arc<KnownChains>) -> Self {
         let cache = SymbolCache::new(settings.max_bytes / CACHE_SHARE / 2);
-        let pages = PageCache::new(settings.max_bytes / PAGE_SHARE);
-        Self { settings, cache, known, pages, modules: Vec::new(), peak_bytes: 0 }
+        Self { cache, known, modules: Opened::new(settings), peak_bytes: 0 }
     }
 
     #[cfg(any(test, feature = "testing"))]
@@ -106,13 +96,13 @@ impl Symbolizer {
         let Some(module) = map.find(address) else {
             return Found { symbols: [unknown(format!("{address:#x}"), None)].into(), is_kept: true };
         };
-        let number = self.number(module);
+        let number = self.modules.number(module);
         let at = address.wrapping_sub(module.bias);
         if let Some(symbols) = self.cache.get((number, at)) {
             return Found { symbols, is_kept: true };
         }
         let is_late = Instant::now() >= deadline;
-        let Looked { frames, is_incomplete } = self.look_up(number, at, is_late);
+        let Looked { frames, is_incomplete } = self.modules.look_up(number, at, is_late);
         let mut symbols = frames.iter().map(|frame| self.symbol(frame)).collect::<Vec<_>>();
         let has_names = !symbols.is_empty();
         if !has_names {
@@ -129,13 +119,12 @@ impl Symbolizer {
 
     /// Gives up all that was parsed; what was found stays.
     pub(crate) fn release_idle(&mut self) {
-        self.modules.iter_mut().for_each(|(_, module)| *module = None);
-        self.pages.clear();
+        self.modules.release();
     }
 
     /// What is held, by our own account.
     pub(crate) fn bytes(&self) -> usize {
-        self.cache.bytes() + self.known.bytes() + self.pages.bytes() + self.parsed_bytes()
+        self.cache.bytes() + self.known.bytes() + self.modules.bytes()
     }
 
     /// The most that was ever held, by the same account.
@@ -143,71 +132,10 @@ impl Symbolizer {
         self.peak_bytes
     }
 
-    fn parsed_bytes(&self) -> usize {
-        self.modules.iter().filter_map(|(_, module)| module.as_ref()).map(Module::bytes).sum()
-    }
-
-    fn most_parsed(&self) -> usize {
-        self.settings.max_bytes - self.settings.max_bytes / CACHE_SHARE - self.settings.max_bytes / PAGE_SHARE
-    }
-
-    fn number(&mut self, module: &Arc<ModuleInfo>) -> u32 {
-        let at = self.modules.iter().position(|(known, _)| known == module).unwrap_or_else(|| {
-            self.modules.push((module.clone(), None));
-            self.modules.len() - 1
-        });
-        u32::try_from(at).unwrap_or(u32::MAX)
-    }
-
-    fn look_up(&mut self, number: u32, at: u64, is_late: bool) -> Looked {
-        if !is_late {
-            self.open(number);
-        }
-        match self.modules.get(number as usize) {
-            Some((_, Some(module))) if is_late => {
-                Looked { frames: module.symbol(at).into_iter().collect(), ..Looked::default() }
-            }
-            Some((_, Some(module))) => module.look(at),
-            _ => Looked::default(),
-        }
-    }
-
-    /// Unless it is open. The user's own code goes before libraries: a C library's debug information alone may take most
-    /// of the bound.
-    fn open(&mut self, number: u32) {
-        let Some((info, None)) = self.modules.get(number as usize) else { return };
-        let info = info.clone();
-        let mut module = self.open_within_bound(&info);
-        if module.is_short_of_room() && has_own_code(&info) && self.release_libraries() {
-            // The first goes before the second is read.
-            drop(module);
-            module = self.open_within_bound(&info);
-        }
-        if let Some((_, slot)) = self.modules.get_mut(number as usize) {
-            *slot = Some(module);
-        }
-    }
-
-    fn open_within_bound(&self, info: &ModuleInfo) -> Module {
-        let left = self.most_parsed().saturating_sub(self.parsed_bytes());
-        Module::open(info, self.settings.debug_file.as_deref(), &self.pages, left)
-    }
-
-    /// What is parsed can only be given up whole; it is read again when it is needed.
     fn keep_within_bound(&mut self) {
-        self.peak_bytes = self.peak_bytes.max(self.bytes());
-        if self.parsed_bytes() > self.most_parsed() {
-            self.release_libraries();
-        }
-        if self.parsed_bytes() > self.most_parsed() {
-            self.release_idle();
-        }
-    }
-
-    /// Whether any was open.
-    fn release_libraries(&mut self) -> bool {
-        let libraries = self.modules.iter_mut().filter(|(info, _)| !has_own_code(info));
-        libraries.fold(false, |had_any, (_, module)| module.take().is_some() || had_any)
+        let others = self.cache.bytes() + self.known.bytes();
+        self.peak_bytes = self.peak_bytes.max(self.bytes()).max(others + self.modules.peak_bytes());
+        self.modules.keep_within_bound();
     }
 
     fn symbol(&mut self, frame: &RawFrame) -> Symbol {
@@ -217,11 +145,6 @@ impl Symbolizer {
         let file = frame.file.as_deref().map(|file| self.cache.text(file));
         Symbol { name: self.cache.text(&named.text), file, line: frame.line, class, role }
     }
-}
-
-/// Whether it is the executable, or what the agent was linked into: the user's functions are there.
-fn has_own_code(module: &ModuleInfo) -> bool {
-    module.is_program || module.range.contains(&(has_own_code as fn(&ModuleInfo) -> bool as usize as u64))
 }
 
 fn unknown(name: String, file: Option<String>) -> Symbol {
@@ -286,7 +209,7 @@ mod tests {
         assert!(first.line > 0);
         assert!(symbolizer.bytes() <= MANY_BYTES, "{} bytes", symbolizer.bytes());
         symbolizer.release_idle();
-        assert!(symbolizer.parsed_bytes() == 0);
+        assert!(symbolizer.modules.parsed_bytes() == 0);
         assert!(Arc::ptr_eq(&frames, &symbolizer.frames(&map, address(), later())), "forgotten when released");
     }
 
@@ -339,38 +262,12 @@ mod tests {
     }
 
     #[test]
-    fn the_program_has_its_lines_when_a_library_had_the_room_before_it() {
-        known_function();
-        let program = program(|_| {});
-        let own = program.find(address()).unwrap();
-        // The same file as a library, far from here.
-        let away = 1 << 45;
-        let range = own.range.start + away..own.range.end + away;
-        let library = ModuleInfo { is_program: false, bias: own.bias + away, range, ..ModuleInfo::clone(own) };
-        let map = ModuleMap::new(vec![own.clone(), library.into()]);
-
-        let mut alone = symbolizer(MANY_BYTES);
-        alone.frames(&map, address(), later());
-        // Enough for one of them and not for both.
-        let most = alone.parsed_bytes() * 3 / 2;
-        let mut symbolizer = symbolizer(most * 8 / 5);
-        let mut line_at = |address| symbolizer.frames(&map, address, later()).first().unwrap().line;
-        assert!(line_at(address() + away) > 0);
-        assert!(line_at(address()) > 0, "the library has its room");
-        // From the symbol table: the program keeps its room.
-        let other = the_program_has_its_lines_when_a_library_had_the_room_before_it as *const () as u64;
-        assert_eq!(line_at(other + away), 0);
-        assert!(line_at(other) > 0);
-        assert!(symbolizer.peak_bytes() <= most * 8 / 5, "{} bytes", symbolizer.peak_bytes());
-    }
-
-    #[test]
     fn past_the_deadline_nothing_is_read_and_the_answer_is_not_remembered() {
         let map = program(|_| {});
         let mut symbolizer = symbolizer(MANY_BYTES);
         let late = symbolizer.frames(&map, address(), Instant::now());
         assert_eq!(late.first().unwrap().class, Class::Unknown);
-        assert_eq!(symbolizer.parsed_bytes(), 0);
+        assert_eq!(symbolizer.modules.parsed_bytes(), 0);
         let found = symbolizer.frames(&map, address(), later());
         assert!(found.first().unwrap().name.ends_with("known_function"));
     }

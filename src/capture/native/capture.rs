@@ -20,8 +20,13 @@ use crate::safety::lock::lock;
 
 /// Kept for reuse: as many traces as end within a few milliseconds; 1 KiB each.
 const POOLED_WAKES: usize = 256;
+/// Traces with samples that end between two looks, beyond which their samples wait for a sweep.
+const MOST_GONE: usize = 1_024;
 /// Frames of a sample; the outer ones of a deeper stack are missing.
 const SAMPLE_FRAMES: usize = 512;
+
+/// Between two looks at whether another library has come into the place of one that is known.
+const MODULE_CHECK: Nanos = Nanos(1_000_000_000);
 
 /// What native capture goes by.
 #[derive(Clone)]
@@ -40,11 +45,15 @@ pub(crate) struct NativeCapture {
     wakes: ArrayQueue<Arc<Wakes>>,
     sampler: Result<Option<Sampler>, SamplerError>,
     samples: SampleStore,
+    /// Traces that are gone, with samples that nobody has taken or that are still in a ring.
+    gone: ArrayQueue<u64>,
     unwinder: Mutex<OfflineUnwinder>,
     pub(super) bell: Arc<Bell>,
     max_trace_duration: Nanos,
     /// Raw time of the last look for samples of traces that are gone.
     swept: Mutex<u64>,
+    /// Raw time of the last look at the modules that are known.
+    checked: Mutex<u64>,
 }
 
 impl fmt::Debug for NativeCapture {
@@ -68,10 +77,12 @@ impl NativeCapture {
         unwind::refresh_modules();
         let capture = Arc::new(Self {
             swept: Mutex::new(clock.raw()),
+            checked: Mutex::new(clock.raw()),
             clock,
             wakes: ArrayQueue::new(POOLED_WAKES),
             sampler: settings.sampler.map(Sampler::start).transpose(),
             samples: SampleStore::new(&settings.budget),
+            gone: ArrayQueue::new(MOST_GONE),
             unwinder: Mutex::default(),
             bell: Arc::default(),
             max_trace_duration: settings.max_trace_duration.into(),
@@ -121,8 +132,9 @@ impl NativeCapture {
     /// A poll of the trace `label` begins, whose stack begins at `base`.
     #[inline]
     pub(crate) fn enter(&self, label: u64, base: usize) -> Option<Entered> {
-        let Ok(Some(sampler)) = &self.sampler else { return None };
+        // Without samples as well: what is loaded meanwhile has to be found.
         self.bell.polled();
+        let Ok(Some(sampler)) = &self.sampler else { return None };
         Some(sampler.enter(label, base))
     }
 
@@ -134,12 +146,32 @@ impl NativeCapture {
 
     /// What the pump does every now and then; whether there were samples.
     pub(super) fn look(&self) -> bool {
-        if unwind::has_met_unknown() {
+        if unwind::has_met_unknown() || self.is_check_due() && unwind::have_modules_changed() {
             unwind::refresh_modules();
         }
+        // Before the rings are emptied: all samples of these are in there, or have come out of them.
+        let gone: Vec<u64> = std::iter::from_fn(|| self.gone.pop()).take(MOST_GONE).collect();
         let has_found = self.collect();
+        self.samples.forget(&gone);
         self.sweep();
         has_found
+    }
+
+    /// Nobody will ask for the samples of the trace `label` any more. For any thread: it waits for nobody.
+    pub(crate) fn forget_samples(&self, label: u64) {
+        // `Err`: the sweep finds them.
+        self.gone.push(label).ok();
+    }
+
+    fn is_check_due(&self) -> bool {
+        let now = self.clock.raw();
+        let mut checked = lock(&self.checked);
+        let since: Nanos = self.clock.between(*checked, now);
+        let is_due = since >= MODULE_CHECK;
+        if is_due {
+            *checked = now;
+        }
+        is_due
     }
 
     /// Unwinds what the rings hold; whether that was anything.
@@ -156,7 +188,7 @@ impl NativeCapture {
         has_found
     }
 
-    /// Samples of traces that were discarded wait for nobody.
+    /// Samples that came late, or of too many traces at once, wait for nobody.
     fn sweep(&self) {
         let now = self.clock.raw();
         let mut swept = lock(&self.swept);

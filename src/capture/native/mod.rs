@@ -6,6 +6,8 @@ pub(crate) mod fork;
 #[cfg(native_capture)]
 pub(crate) mod heap;
 #[cfg(native_capture)]
+mod loaded;
+#[cfg(native_capture)]
 mod modules;
 #[cfg(native_capture)]
 pub(crate) mod poll;

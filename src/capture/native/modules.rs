@@ -114,6 +114,13 @@ fn each_module(each: &mut dyn FnMut(&libc::dl_phdr_info) -> Next) {
     unsafe { libc::dl_iterate_phdr(Some(call), (&raw mut each).cast()) };
 }
 
+/// The kernel tells where the executable's headers are. Its name is empty, but not with every C library.
+fn is_executable(info: &libc::dl_phdr_info, name: &str) -> bool {
+    // SAFETY: takes a number, and gives one.
+    let headers = unsafe { libc::getauxval(libc::AT_PHDR) };
+    if headers == 0 { name.is_empty() } else { u64::try_from(info.dlpi_phdr.addr()) == Ok(headers) }
+}
+
 /// One module as the loader describes it.
 struct Image<'a> {
     path: PathBuf,
@@ -131,8 +138,7 @@ impl<'a> Image<'a> {
         let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
         // SAFETY: a NUL-terminated string that the loader owns and keeps while it holds its lock.
         let name = unsafe { CStr::from_ptr(info.dlpi_name) }.to_string_lossy();
-        // The executable has no name.
-        let is_executable = name.is_empty();
+        let is_executable = is_executable(info, &name);
         let path = if is_executable { executable.into() } else { PathBuf::from(&*name) };
         Some(Self { path, is_executable, bias: info.dlpi_addr, headers })
     }

@@ -64,6 +64,19 @@ impl SampleStore {
         of.samples
     }
 
+    /// Drops the samples of the traces `labels`.
+    pub(super) fn forget(&self, labels: &[u64]) {
+        if labels.is_empty() {
+            return;
+        }
+        let mut store = lock(&self.0);
+        for label in labels {
+            if let Some(of) = store.by_label.remove(label) {
+                store.let_go(of.bytes);
+            }
+        }
+    }
+
     /// Drops the samples of traces that had none since the raw time `since`: they have ended in another way.
     pub(super) fn forget_before(&self, since: u64) {
         let mut store = lock(&self.0);
@@ -112,6 +125,9 @@ mod tests {
         store.add(1, 20, &[StackWord(2)]);
         store.add(2, 30, &[StackWord(3)]);
         assert_eq!(store.take(1), [(10, [StackWord(1)].into()), (20, [StackWord(2)].into())]);
+        assert_eq!(store.take(1), []);
+        store.add(1, 25, &[StackWord(1)]);
+        store.forget(&[1, 7]);
         assert_eq!(store.take(1), []);
         store.forget_before(31);
         assert_eq!(store.take(2), []);

@@ -18,6 +18,7 @@ use framehop::{
 };
 
 use self::caches::Caches;
+use super::loaded::LoadedModules;
 use super::modules::{self, LoadStamp, Table, UnwindTables};
 use super::registers::Registers;
 use super::thread_stack;
@@ -31,6 +32,7 @@ const WORD: usize = 8;
 pub(crate) struct Modules {
     pub(crate) map: ModuleMap,
     stamp: LoadStamp,
+    loaded: LoadedModules,
     /// Where almost every address is.
     executable: Range<u64>,
     in_place: UnwinderNative<Table, MustNotAllocateDuringUnwind>,
@@ -66,12 +68,18 @@ pub(crate) fn has_met_unknown() -> bool {
     MET_UNKNOWN.load(Ordering::Relaxed)
 }
 
+/// Whether a module that is known has gone or given way to another; takes no lock of the loader's.
+pub(crate) fn have_modules_changed() -> bool {
+    modules().is_some_and(|modules| modules.loaded.have_changed())
+}
+
 impl Modules {
     fn scan() -> Self {
         let (stamp, map, tables) = modules::scan();
         let executable = tables.iter().find(|tables| matches!(tables.frames, Table::Mapped(_)));
         let mut modules = Self {
             executable: executable.map_or(0..0, |tables| tables.module.range.clone()),
+            loaded: LoadedModules::of(&map),
             map,
             stamp,
             in_place: UnwinderNative::new(),

@@ -320,6 +320,7 @@ impl Recorder {
 
     /// So many samples were taken in the poll that is about to end.
     pub(crate) fn note_samples(&mut self, count: u32) {
+        self.shared.note_sampled();
         self.record(TraceEvent::Sampled(count));
     }
 

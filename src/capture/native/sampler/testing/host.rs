@@ -241,15 +241,29 @@ impl Library {
     /// Calls a function of C of the type `void (void)`; false when there is none.
     #[must_use]
     pub fn call(&self, name: &CStr) -> bool {
-        // SAFETY: the handle is open.
-        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
-        if address.is_null() {
-            return false;
-        }
+        let Some(address) = self.address(name) else { return false };
         // SAFETY: the test's own object has a function of this type under the name.
         let function: extern "C" fn() = unsafe { std::mem::transmute(address) };
         function();
         true
+    }
+
+    /// Has a function of C of the type `void (void (*)(void))` call `back`; false when there is none.
+    #[must_use]
+    pub fn call_back(&self, name: &CStr, back: extern "C" fn()) -> bool {
+        let Some(address) = self.address(name) else { return false };
+        // SAFETY: the test's own object has a function of this type under the name.
+        let function: extern "C" fn(extern "C" fn()) = unsafe { std::mem::transmute(address) };
+        function(back);
+        true
+    }
+
+    /// Where it has the function.
+    #[must_use]
+    pub fn address(&self, name: &CStr) -> Option<*mut ()> {
+        // SAFETY: the handle is open.
+        let address = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        (!address.is_null()).then_some(address.cast())
     }
 }
 

@@ -3,6 +3,8 @@
 
 mod paths;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;
 

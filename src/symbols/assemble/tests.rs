@@ -30,9 +30,9 @@ fn symbol(address: u64) -> Symbol {
     Symbol { name: name.into(), file: None, line: 0, class, role }
 }
 
-const HAND: FrameId = FrameId(1_000);
-const SPAN: FrameId = FrameId(1_001);
-const TASK: FrameId = FrameId(1_002);
+pub(super) const HAND: FrameId = FrameId(1_000);
+pub(super) const SPAN: FrameId = FrameId(1_001);
+pub(super) const TASK: FrameId = FrameId(1_002);
 
 fn by_hand(frame: FrameId) -> NamedFrame {
     let name = match frame {
@@ -65,58 +65,73 @@ fn chain(stack: &[StackWord]) -> Arc<Chain> {
     chain.into()
 }
 
-struct Trace {
+pub(super) struct Trace {
     fold: Fold,
     samples: Vec<TimedStack>,
 }
 
 fn trace() -> Trace {
-    let fold = Fold::new(FoldLimits { max_stacks: 1_000, max_depth: 100 }).with_native();
+    trace_within(1_000)
+}
+
+pub(super) fn trace_within(max_stacks: usize) -> Trace {
+    let fold = Fold::new(FoldLimits { max_stacks, max_depth: 100 }).with_native();
     Trace { fold, samples: Vec::new() }
 }
 
 impl Trace {
-    fn at(mut self, at: u64, event: TraceEvent) -> Self {
+    pub(super) fn at(mut self, at: u64, event: TraceEvent) -> Self {
         self.fold.apply(event, Nanos(at));
         self
     }
 
-    fn site(mut self, at: u64, site: u32, addresses: &[u64]) -> Self {
+    pub(super) fn site(mut self, at: u64, site: u32, addresses: &[u64]) -> Self {
         let event = TraceEvent::Site(Captured { site, slots: 1 });
         self.fold.apply_captured(event, Nanos(at), &stack(addresses));
         self
     }
 
-    fn branch(mut self, at: u64, site: u32, addresses: &[u64]) -> Self {
+    pub(super) fn branch(mut self, at: u64, site: u32, addresses: &[u64]) -> Self {
         let event = TraceEvent::BranchSite(Captured { site, slots: 1 });
         self.fold.apply_captured(event, Nanos(at), &stack(addresses));
         self
     }
 
-    fn woke(mut self, at: u64, site: u32, addresses: &[u64]) -> Self {
+    pub(super) fn woke(mut self, at: u64, site: u32, addresses: &[u64]) -> Self {
         self.fold.apply_captured(TraceEvent::Woke(Captured { site, slots: 1 }), Nanos(at), &stack(addresses));
         self
     }
 
-    fn woke_by(mut self, at: u64) -> Self {
+    pub(super) fn woke_by(mut self, at: u64) -> Self {
         self.fold.apply_captured(TraceEvent::WokeBy(TASK), Nanos(at), &[]);
         self
     }
 
-    fn sample(mut self, at: u64, addresses: &[u64]) -> Self {
+    pub(super) fn sample(mut self, at: u64, addresses: &[u64]) -> Self {
         self.samples.push(TimedStack { at: Nanos(at), frames: stack(addresses).into() });
         self
     }
 
-    fn with_call(mut self, label: &str, sent: u64, answered: u64) -> Self {
+    pub(super) fn with_call(mut self, label: &str, sent: u64, answered: u64) -> Self {
         let label = if label == "CALL db" { FrameId(2_000) } else { FrameId(2_001) };
         self.fold.receive(1, label, Nanos(sent));
         self.fold.send(1, Nanos(answered));
         self
     }
 
+    pub(super) fn freeze(mut self) -> Self {
+        self.fold.freeze();
+        self
+    }
+
+    /// Own times by path as the fold has them, without native frames.
+    pub(super) fn ends_unassembled(mut self, end: u64) -> Vec<(String, u64)> {
+        self.fold.apply(TraceEvent::End(EndReason::Done), Nanos(end));
+        lines(&self.fold.finish(Nanos(end)).tree.into_profile("root", by_hand))
+    }
+
     /// Own times by path, after the end at `end`.
-    fn ends(self, end: u64) -> Vec<(String, u64)> {
+    pub(super) fn ends(self, end: u64) -> Vec<(String, u64)> {
         let Self { mut fold, samples } = self;
         fold.apply(TraceEvent::End(EndReason::Done), Nanos(end));
         let Finished { mut tree, native, duration, .. } = fold.finish(Nanos(end));

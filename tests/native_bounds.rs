@@ -5,6 +5,7 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::process::Command;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -184,4 +185,32 @@ fn captures_take_a_part_of_the_trace_s_own_time_and_no_more_than_2_000_are_made(
     let stats = agent.stats();
     assert_eq!(stats.await_sites - idle.await_sites, SITES_A_TRACE, "{stats:#?}");
     assert!(stats.await_sites_bounded > idle.await_sites_bounded, "{stats:#?}");
+}
+
+/// Set for the child, which the kernel gives no timers.
+const WITHOUT_TIMERS: &str = "FLAME_ON_TEST_HAS_NO_TIMERS";
+
+#[test]
+fn without_timers_there_are_await_sites_and_the_status_says_what_to_look_at() {
+    if std::env::var_os(WITHOUT_TIMERS).is_none() {
+        let name = "without_timers_there_are_await_sites_and_the_status_says_what_to_look_at";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        let output = child.args(["--exact", name]).env(WITHOUT_TIMERS, "").output().unwrap();
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    flame_on::__sampler::host::forbid_timers();
+    let agent = TestAgent::with(|config| config.native_capture(NativeCapture::On)).unwrap();
+    let native = agent.stats().native;
+    assert!(native.await_sites && !native.cpu_samples, "{native:#?}");
+    assert!(native.status.contains("no CPU samples: cannot create a timer"), "{}", native.status);
+    assert!(native.status.contains("timer_create") && native.status.contains("RLIMIT_SIGPENDING"), "{}", native.status);
+    let mut polls = 0;
+    poll(&agent, |waker| {
+        drop(waker.clone());
+        polls += 1;
+        polls > 3
+    });
+    assert!(agent.stats().await_sites > 0, "{:#?}", agent.stats());
 }

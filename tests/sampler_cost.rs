@@ -19,6 +19,8 @@ fn what_it_costs() {
     for bytes in [0, 1_024, 4_096, 16_384] {
         println!("handler over {bytes} bytes of stack: {:.0} ns", cost::handler(&probe, bytes));
     }
+    let (nanos, frames) = cost::await_site(20);
+    println!("the stack of an await site of {frames} frames: {nanos:.0} ns");
     drop(probe);
     const HZ: u32 = 997;
     let probe = Probe::start(HZ, CpuSignal::Urg, 4).unwrap();

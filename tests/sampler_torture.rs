@@ -12,6 +12,7 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use flame_on::__sampler::host::{self, Library, Manners};
@@ -239,6 +240,23 @@ fn library(directory: &Path) -> Option<PathBuf> {
     status.is_ok_and(|status| status.success()).then_some(object)
 }
 
+/// Ends the process when the test hangs: a thread in a handler can be joined by nobody.
+struct Watchdog(#[expect(dead_code, reason = "dropped at the test's end")] Sender<()>);
+
+impl Watchdog {
+    /// Ten minutes more than the test runs: some of the work waits for children, on a machine that may be busy.
+    fn start() -> Self {
+        let (alive, is_alive) = channel();
+        std::thread::spawn(move || {
+            if is_alive.recv_timeout(duration() + Duration::from_secs(600)) == Err(RecvTimeoutError::Timeout) {
+                println!("it hangs");
+                std::process::abort();
+            }
+        });
+        Self(alive)
+    }
+}
+
 fn duration() -> Duration {
     let seconds = std::env::var("FLAME_ON_TORTURE_SECONDS").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(20))
@@ -256,6 +274,7 @@ fn whatever_a_host_does_nothing_crashes_hangs_or_leaks_beyond_the_cut() {
         println!("NO dlopen: there is no compiler for C here");
     }
     let (begin, is_over) = (Instant::now(), AtomicBool::new(false));
+    let _watchdog = Watchdog::start();
     let (beyond, mut findings) = (code_of(beyond as *const ()), Findings::default());
     std::thread::scope(|scope| {
         let (bench, is_over) = (&bench, &is_over);

@@ -201,12 +201,13 @@ fn diagnose_from(config: &Config, native: &Native, registers: Registers) {
     let found = unwind::callers_in_place(registers, Cut::ThreadEnd, &mut words);
     let own = words.first().map_or(0, |word| if let Framed::Native(address) = word.framed() { address } else { 0 });
     let (settings, status) = (symbol_settings(config), native.status.clone());
+    let has_failed = native.capture.as_ref().is_some_and(|capture| capture.sampler_error().is_some());
     let look = move || {
         let text = if found < FRAMES_FOR_TEST { no_unwinding(found) } else { read(own, &settings) };
         let (text, is_complete) = text;
         status.symbols.set(text).ok();
         let text = status.text_now();
-        if is_complete {
+        if is_complete && !has_failed {
             tracing::info!(target: "flame_on", "native capture: {text}");
         } else {
             tracing::warn!(target: "flame_on", "native capture: {text}");

@@ -147,6 +147,21 @@ test("two ranges are compared in red and blue", () =>
     await shot("comparison");
   }));
 
+test("functions that nobody has marked are there: what worked, who waited, who was waited for", () =>
+  on({}, async (page, shot) => {
+    const expected = {
+      report: ["sum_up", "draw_chart", "compress"].map((name) => `demo::service::${name}`),
+      orders: ["demo::service::price_of", "CALL demo::service::PriceActor", "SLEEP"],
+    };
+    for (const [query, names] of Object.entries(expected)) {
+      await page.goto(`${base}/?q=${query}`);
+      await page.click("table.traces td.name a");
+      await drawn(page);
+      for (const name of names) assert.ok((await frame(page, name).count()) > 0, `${name} in a trace of ${query}`);
+      await shot(`functions-${query}`);
+    }
+  }));
+
 test("an error leads to its trace and back", () =>
   on({}, async (page, shot) => {
     await page.goto(`${base}/?q=orders`);

@@ -8,6 +8,8 @@ use super::Probe;
 use super::host::{self, Manners, Ticking};
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::linux;
+use crate::capture::native::unwind::{self, Cut};
+use crate::model::stack::StackWord;
 
 /// The rate limit lets so many samples through at once.
 const BURST: usize = 50;
@@ -59,6 +61,33 @@ pub fn arm(probe: &Probe) -> f64 {
         (0..CALLS).for_each(|_| linux::arm_by_hand());
         per(begin.elapsed(), CALLS)
     }))
+}
+
+/// Taking the stack of an await site that has so many frames, from the registers on, with warm caches: the median, and how
+/// many frames were found.
+pub fn await_site(frames: usize) -> (f64, usize) {
+    unwind::refresh_modules();
+    let base = usize::try_from(Registers::here().sp).unwrap_or(0);
+    // The function that captures is none of them, and this one is beyond the cut.
+    capture_at(frames, base)
+}
+
+#[inline(never)]
+fn capture_at(depth: usize, base: usize) -> (f64, usize) {
+    if depth > 0 {
+        // Used afterwards, so that the call is none at its end.
+        return black_box(capture_at(black_box(depth - 1), base));
+    }
+    const CAPTURES: u32 = 1_000;
+    let (mut words, mut found) = ([StackWord(0); 128], 0);
+    let cost = median((0..ROUNDS).map(|_| {
+        let begin = Instant::now();
+        for _ in 0..CAPTURES {
+            found = unwind::callers_in_place(Registers::here(), Cut::Base(base), black_box(&mut words));
+        }
+        per(begin.elapsed(), CAPTURES)
+    }));
+    (cost, found)
 }
 
 /// What a tick costs the thread that is sampled, in nanoseconds of its CPU time: the handler, and what the kernel and a hypervisor do

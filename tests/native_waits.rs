@@ -3,6 +3,7 @@
 #![cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+use std::fmt::Debug;
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,8 @@ fn traced(run: impl FnOnce(Scope)) -> Trace {
     loop {
         // The symbols of a program that is not optimised can take long to read.
         if let Some(trace) = agent.traces_blocking().pop() {
+            let own = trace.paths().map(|(_, own)| own).sum::<Duration>();
+            assert_eq!(own, trace.duration(), "{}", trace.collapsed());
             return trace;
         }
         assert!(ended.elapsed() < Duration::from_secs(180), "{:#?}", agent.stats());
@@ -52,16 +55,24 @@ fn waits(trace: &Trace) -> Vec<(String, Duration)> {
 }
 
 fn short(path: &str) -> String {
-    let modules = ["channels::", "combinators::", "io::", "measures::", "tasks::"];
+    let modules = ["channels::", "combinators::", "gathered::", "io::", "measures::", "tasks::"];
     modules.iter().fold(path.to_owned(), |path, module| path.replace(&format!("native_waits::{module}"), ""))
 }
 
 /// That the longest waiting of `trace` stands under `expected`: frames, of which a `*` leaves the rest of one open.
 #[track_caller]
 fn waits_at(trace: &Trace, expected: &str) {
-    let waits = waits(trace);
-    let longest = waits.iter().max_by_key(|(_, time)| *time).map_or("", |(path, _)| path);
-    assert!(is_like(&short(longest), expected), "expected {expected}, found {waits:#?}");
+    longest_waits_at(trace, &[expected]);
+}
+
+/// As `waits_at`, of as many waits as are expected, in any order.
+#[track_caller]
+fn longest_waits_at(trace: &Trace, expected: &[impl AsRef<str> + Debug]) {
+    let mut waits = waits(trace);
+    waits.sort_by_key(|(_, time)| std::cmp::Reverse(*time));
+    let longest: Vec<_> = waits.iter().take(expected.len()).map(|(path, _)| short(path)).collect();
+    let is_there = |expected: &str| longest.iter().any(|path| is_like(path, expected));
+    assert!(expected.iter().all(|expected| is_there(expected.as_ref())), "expected {expected:#?}, found {waits:#?}");
 }
 
 fn is_like(path: &str, pattern: &str) -> bool {
@@ -77,6 +88,8 @@ fn is_like(path: &str, pattern: &str) -> bool {
 mod channels;
 #[path = "native_waits/combinators.rs"]
 mod combinators;
+#[path = "native_waits/gathered.rs"]
+mod gathered;
 #[path = "native_waits/io.rs"]
 mod io;
 #[path = "native_waits/measures.rs"]

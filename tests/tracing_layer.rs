@@ -3,6 +3,9 @@
 
 #[path = "tracing_layer/beside.rs"]
 mod beside;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+#[path = "tracing_layer/native.rs"]
+mod native;
 
 use std::sync::Mutex;
 use std::time::Duration;

@@ -16,8 +16,10 @@ const SCHEDULERS: [&str; 7] = [
     "std::sys::",
 ];
 
-/// Parts of a scheduler that wake on their own account: a timer has run out, a socket has become ready, a task has ended.
-const DRIVERS: [&str; 6] = [
+/// Parts of a scheduler that wake on their own account: a timer has run out, a socket has become ready, a task has ended, or
+/// has let others go first.
+const DRIVERS: [&str; 7] = [
+    "tokio::runtime::scheduler::defer",
     "tokio::runtime::time",
     "tokio::runtime::io",
     "tokio::runtime::driver",
@@ -84,9 +86,11 @@ mod tests {
     fn timers_sockets_and_stacks_without_own_code_answer_for_nobody() {
         let timer = stack(&[MAIN, BLOCK_ON, ("tokio::runtime::time::Handle::process_at_time", Class::Plumbing)]);
         assert_eq!(answered_by(&timer), None);
-        // The end of a task, on the only thread.
+        // The end of a task, on the only thread, and the turn of one that has yielded.
         let ended = stack(&[MAIN, BLOCK_ON, POLL, ("tokio::runtime::task::harness::complete", Class::Plumbing)]);
         assert_eq!(answered_by(&ended), None);
+        let yielded = stack(&[MAIN, BLOCK_ON, ("tokio::runtime::scheduler::defer::Defer::wake", Class::Plumbing)]);
+        assert_eq!(answered_by(&yielded), None);
         assert_eq!(answered_by(&stack(&[POLL, SEND])), None);
         assert_eq!(answered_by(&[]), None);
     }

@@ -15,8 +15,8 @@ const WITHOUT_OWN: usize = 3;
 pub(crate) enum Step<'a> {
     /// A function.
     Native(&'a Symbol),
-    /// A frame or span that the user opened: always kept, and theirs.
-    Explicit,
+    /// A frame that the user opened, or a span of theirs with its name: always kept, and theirs.
+    Explicit(Option<&'a str>),
 }
 
 /// Whether each step is kept: the own call chain and what of a library it waits in or runs.
@@ -54,22 +54,22 @@ pub(crate) fn answering_actor(symbols: &[Symbol]) -> Option<Arc<str>> {
 }
 
 fn is_own(step: &Step<'_>) -> bool {
-    matches!(step, Step::Explicit | Step::Native(Symbol { class: Class::Own, .. }))
+    matches!(step, Step::Explicit(_) | Step::Native(Symbol { class: Class::Own, .. }))
 }
 
 fn is_plumbing(step: &Step<'_>) -> bool {
     matches!(step, Step::Native(Symbol { class: Class::Plumbing, .. }))
 }
 
-/// A function and its closures have one name: it shows once.
+/// A function and its closures have one name: it shows once. So does the function after the span that is named after it.
 fn merge_repeats(steps: &[Step<'_>], kept: &mut [bool]) {
-    let mut before: Option<&Arc<str>> = None;
+    let mut before: Option<&str> = None;
     for (step, kept) in steps.iter().zip(kept.iter_mut()).filter(|(_, kept)| **kept) {
         let name = match step {
-            Step::Native(symbol) => Some(&symbol.name),
-            Step::Explicit => None,
+            Step::Native(symbol) => Some(&*symbol.name),
+            Step::Explicit(span) => *span,
         };
-        *kept = name.is_none() || name != before;
+        *kept = name.is_none() || name != before || matches!(step, Step::Explicit(_));
         before = name;
     }
 }
@@ -118,8 +118,20 @@ mod tests {
     #[test]
     fn explicit_frames_always_stay_and_raw_keeps_everything() {
         let plumbing = symbol("core::x", Class::Plumbing);
-        let steps = [Step::Native(&plumbing), Step::Explicit, Step::Explicit];
+        let steps = [Step::Native(&plumbing), Step::Explicit(None), Step::Explicit(Some("x"))];
         assert_eq!(keep(&steps, StackKind::Await, false), [false, true, true]);
         assert_eq!(keep(&steps, StackKind::Await, true), [true; 3]);
+    }
+
+    #[test]
+    fn a_span_and_the_function_after_it_that_it_is_named_after_are_one_frame() {
+        let own = symbol("shop::load", Class::Own);
+        let (span, function) = (Step::Explicit(Some("shop::load")), Step::Native(&own));
+        let kept = |steps: &[Step<'_>], is_raw| keep(steps, StackKind::Await, is_raw);
+        assert_eq!(kept(&[span, function, function], false), [true, false, false]);
+        assert_eq!(kept(&[span, function], true), [true, true]);
+        // Of two spans each was entered; and what is by hand says who may be inside of it.
+        assert_eq!(kept(&[span, span, function, span], false), [true, true, false, true]);
+        assert_eq!(kept(&[Step::Explicit(None), function], false), [true, true]);
     }
 }

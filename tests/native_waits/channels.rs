@@ -112,6 +112,18 @@ fn a_rwlock_and_who_held_it() {
     waits_at(&trace(locks_rwlock()), "locks_rwlock;tokio::sync::*;SLEEP;CALL holds");
 }
 
+async fn writes_rwlock() {
+    let lock = Arc::new(RwLock::new(()));
+    let held = lock.clone().read_owned().await;
+    tokio::spawn(holds(held));
+    let _guard = lock.write().await;
+}
+
+#[test]
+fn a_rwlock_and_who_read_it() {
+    waits_at(&trace(writes_rwlock()), "writes_rwlock;tokio::sync::*;SLEEP;CALL holds");
+}
+
 async fn acquires() {
     let semaphore = Arc::new(Semaphore::new(1));
     let held = semaphore.clone().acquire_owned().await.unwrap();

@@ -1,11 +1,8 @@
 use std::time::Duration;
 
-use flame_on::FrameExt as _;
-use futures::StreamExt as _;
-use futures::stream::FuturesUnordered;
 use tokio::time::{sleep, timeout};
 
-use super::{SHORT, short, trace, waits, waits_at};
+use super::{SHORT, longest_waits_at, short, trace, waits, waits_at};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -27,11 +24,9 @@ async fn joins_two() {
 
 #[test]
 fn join_waits_for_both_under_their_ancestor_and_then_for_one() {
-    let trace = trace(joins_two());
-    let waits: Vec<_> = waits(&trace).into_iter().map(|(path, time)| (short(&path), time)).collect();
-    let has = |start: &str| waits.iter().any(|(path, time)| path.starts_with(start) && *time >= SHORT / 2);
-    assert!(has("joins_two;SLEEP;fetches_price;tokio::time::sleep"), "{waits:#?}");
-    assert!(has("joins_two;fetches_stock;tokio::time::sleep"), "{waits:#?}");
+    let first = "joins_two;SLEEP;fetches_price;tokio::time::sleep*";
+    let last = "joins_two;fetches_stock;tokio::time::sleep*;SLEEP";
+    longest_waits_at(&trace(joins_two()), &[first, last]);
 }
 
 async fn selects() {
@@ -57,36 +52,4 @@ fn a_timeout_that_fires_is_its_own_branch() {
     let longest = waits.iter().max_by_key(|(_, time)| *time).map(|(path, _)| short(path)).unwrap();
     assert!(longest.starts_with("times_out;SLEEP;tokio::time::"), "{waits:#?}");
     assert!(!longest.contains("never_fetches"), "{waits:#?}");
-}
-
-async fn gathers(is_branched: bool) {
-    let mut all = FuturesUnordered::new();
-    for number in 1..=3 {
-        let fetch = fetches_one(number);
-        all.push(if is_branched {
-            futures::future::Either::Left(fetch.branch())
-        } else {
-            futures::future::Either::Right(fetch)
-        });
-    }
-    while all.next().await.is_some() {}
-}
-
-async fn fetches_one(number: u32) {
-    sleep(number * SHORT).await;
-}
-
-#[test]
-fn futures_unordered_waits_as_a_whole() {
-    let trace = trace(gathers(false));
-    let waits: Vec<_> = waits(&trace).into_iter().map(|(path, _)| short(&path)).collect();
-    assert!(waits.iter().all(|path| path.starts_with("gathers") && !path.contains("fetches_one")), "{waits:#?}");
-}
-
-#[test]
-fn futures_unordered_of_branches_shows_which_one_fired() {
-    let trace = trace(gathers(true));
-    let waits: Vec<_> = waits(&trace).into_iter().map(|(path, time)| (short(&path), time)).collect();
-    let waited: Duration = waits.iter().filter(|(path, _)| path.contains("fetches_one")).map(|(_, time)| *time).sum();
-    assert!(waited >= 2 * SHORT, "{waits:#?}");
 }

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
-use flame_on::FrameExt as _;
+use flame_on::{FrameExt as _, Trace};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet, spawn_blocking};
 use tokio::time::sleep;
 
-use super::{SHORT, short, trace, traced, waits, waits_at};
+use super::{SHORT, is_like, short, trace, traced, waits, waits_at};
 
 async fn joins() {
     tokio::spawn(is_joined()).await.unwrap();
@@ -98,20 +98,54 @@ fn a_named_task() {
 }
 
 async fn runs_locally() {
-    let local = async {
-        let set = LocalSet::new();
-        set.run_until(async { tokio::task::spawn_local(is_joined()).await.unwrap() }).await;
-    };
-    local.await;
+    LocalSet::new().run_until(joins_locally()).await;
+}
+
+async fn joins_locally() {
+    tokio::task::spawn_local(is_joined()).await.unwrap();
+}
+
+fn trace_on_one_thread(work: impl Future<Output = ()>) -> Trace {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    traced(|scope| runtime.block_on(scope.run(work)))
 }
 
 #[test]
-fn a_local_set() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let trace = traced(|scope| runtime.block_on(scope.run(runs_locally())));
-    let waits = waits(&trace);
-    let longest = waits.iter().max_by_key(|(_, time)| *time).unwrap();
-    assert!(short(&longest.0).starts_with("runs_locally;"), "{waits:#?}");
+fn a_local_task_has_the_waker_of_its_local_set() {
+    waits_at(&trace_on_one_thread(runs_locally()), "runs_locally;SLEEP;tokio::task::local::LocalSet::run_until");
+}
+
+async fn waits_locally() {
+    let (sender, receiver) = oneshot::channel();
+    tokio::spawn(sends(sender));
+    LocalSet::new().run_until(gets_locally(receiver)).await;
+}
+
+async fn gets_locally(receiver: oneshot::Receiver<()>) {
+    receiver.await.unwrap();
+}
+
+#[test]
+fn the_future_of_a_local_set_waits_where_it_waits() {
+    let path = "waits_locally;SLEEP;gets_locally;tokio::sync::oneshot*;CALL sends";
+    waits_at(&trace_on_one_thread(waits_locally()), path);
+}
+
+async fn receives(mut receiver: mpsc::UnboundedReceiver<()>) {
+    while receiver.recv().await.is_some() {}
+}
+
+#[test]
+fn a_task_whose_budget_has_run_out_waits_for_a_worker_and_for_nobody_else() {
+    /// Messages of which each poll may take 128.
+    const MESSAGES: usize = 50 * 128;
+    let (sender, receiver) = mpsc::unbounded_channel();
+    (0..MESSAGES).for_each(|_| sender.send(()).unwrap());
+    drop(sender);
+    let trace = trace(receives(receiver));
+    let paths: Vec<_> = trace.paths().map(|(path, time)| (short(&path), time)).collect();
+    let queued = paths.iter().any(|(path, _)| is_like(path, "test one;receives;tokio::sync::mpsc*;SLEEP;QUEUE"));
+    assert!(queued && !trace.collapsed().contains("CALL"), "{paths:#?}");
 }
 
 async fn yields() {
@@ -128,6 +162,17 @@ fn a_task_that_yields_waits_for_a_worker_and_for_nobody_else() {
         trace.paths().filter(|(path, _)| path.ends_with("SLEEP;QUEUE")).map(|(_, time)| time).sum::<Duration>();
     let slept = waits(&trace).iter().map(|(_, time)| *time).sum::<Duration>();
     assert!(queued > slept, "{:#?}", trace.paths().collect::<Vec<_>>());
+}
+
+#[test]
+fn on_one_thread_a_task_that_yields_is_not_answered_by_who_runs_it() {
+    let trace = trace_on_one_thread(yields());
+    assert!(waits(&trace).iter().all(|(path, _)| !path.contains("CALL")), "{:#?}", waits(&trace));
+}
+
+#[test]
+fn on_one_thread_the_end_of_a_task_is_not_answered_by_who_runs_it() {
+    waits_at(&trace_on_one_thread(joins()), "joins;tokio::*;SLEEP");
 }
 
 async fn blocks_in_place() {

@@ -17,6 +17,22 @@ use crate::symbols::symbol::{Class, Role, Symbol};
 /// What calls a closure that is no async body.
 const POLLS_SEVERAL: [&str; 2] = ["core::future::poll_fn::PollFn", "futures_util::future::poll_fn::PollFn"];
 
+/// What polls or calls inside of a span, and so says where that was entered.
+const ENTERS_SPANS: [&str; 2] = ["tracing::instrument::Instrumented", "tracing::span::Span::in_scope"];
+/// The agent at work for a poll. What it takes shows as a part of the function that it was called from.
+const CAPTURES: [&str; 8] = [
+    "flame_on::capture::clock",
+    "flame_on::capture::native::sampler",
+    "flame_on::capture::native::ticks",
+    "flame_on::capture::native::unwind",
+    "flame_on::capture::native::waker",
+    "flame_on::capture::recorder",
+    "flame_on::capture::trace",
+    "flame_on::capture::wakes",
+];
+/// It polls the user's future.
+const POLLS: &str = "flame_on::capture::native::waker::RootWaker::with";
+
 /// One frame of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Element {
@@ -49,7 +65,8 @@ pub(super) struct Paths<'a, 'n> {
 
 /// A frame on its way: by hand, or a function at an address.
 enum Found<'c> {
-    ByHand(FrameId, Place),
+    /// And the name of a span.
+    ByHand(FrameId, Place, Option<Arc<str>>),
     Function(&'c Symbol, Place),
 }
 
@@ -156,32 +173,45 @@ impl<'a, 'n> Paths<'a, 'n> {
     }
 
     fn path(&mut self, frames: &[StackWord], chain: &Chain, kind: StackKind) -> Path {
-        let mut found = found(frames, chain);
-        self.move_spans(&mut found);
+        let mut found = self.found(frames, chain);
+        if kind == StackKind::Cpu
+            && !self.naming.is_raw
+            && let Some(end) = found.iter().position(Found::is_capture)
+        {
+            // With what of libraries it calls. Frames by hand are the poll's, and stay.
+            let inner = found.split_off(end);
+            found.extend(inner.into_iter().filter(|found| matches!(found, Found::ByHand(..))));
+        }
+        move_spans(&mut found);
         let steps: Vec<Step<'_>> = found.iter().map(Found::step).collect();
         let kept = keep(&steps, kind, self.naming.is_raw);
         found.iter().zip(kept).filter(|(_, kept)| *kept).map(|(found, _)| self.element(found)).collect()
     }
 
-    /// A span is entered deep inside of a subscriber, so its place says little: it stands before the function that it is
-    /// named after, where there is one further out.
-    fn move_spans(&self, found: &mut Vec<Found<'_>>) {
-        let mut from = 0;
-        for at in 0..found.len() {
-            let Some(Found::ByHand(frame, _)) = found.get(at) else { continue };
-            let named = (self.naming.by_hand)(*frame);
-            let candidates = found.get(from..at).unwrap_or_default();
-            let to = named.source.and_then(|_| candidates.iter().position(|found| found.is_function(&named.name)));
-            let to = to.map_or(at, |offset| from + offset);
-            let span = found.remove(at);
-            found.insert(to, span);
-            from = to + 1;
+    /// `frames` with the functions that `chain` has for them.
+    fn found<'c>(&self, frames: &[StackWord], chain: &'c Chain) -> Vec<Found<'c>> {
+        let mut found = Vec::with_capacity(frames.len() + chain.symbols().len());
+        let mut functions = chain.functions().peekable();
+        for (number, word) in (0..).zip(frames) {
+            match word.framed() {
+                Framed::ByHand(frame) => {
+                    let named = (self.naming.by_hand)(frame);
+                    let span = named.source.map(|_| named.name);
+                    found.push(Found::ByHand(frame, word.place(), span));
+                }
+                Framed::Native(_) => {
+                    while let Some((_, symbol)) = functions.next_if(|(of, _)| *of == number) {
+                        found.push(Found::Function(symbol, word.place()));
+                    }
+                }
+            }
         }
+        found
     }
 
     fn element(&mut self, found: &Found<'_>) -> Element {
         match found {
-            Found::ByHand(frame, place) => Element { frame: *frame, place: *place, kind: Kind::ByHand },
+            Found::ByHand(frame, place, _) => Element { frame: *frame, place: *place, kind: Kind::ByHand },
             Found::Function(symbol, place) => {
                 let kind = if symbol.class == Class::Own { Kind::Own } else { Kind::Library };
                 Element { frame: self.frame(symbol), place: *place, kind }
@@ -196,35 +226,69 @@ impl<'a, 'n> Paths<'a, 'n> {
     }
 }
 
-/// `frames` with the functions that `chain` has for them.
-fn found<'c>(frames: &[StackWord], chain: &'c Chain) -> Vec<Found<'c>> {
-    let mut found = Vec::with_capacity(frames.len() + chain.symbols().len());
-    let mut functions = chain.functions().peekable();
-    for (number, word) in (0..).zip(frames) {
-        match word.framed() {
-            Framed::ByHand(frame) => found.push(Found::ByHand(frame, word.place())),
-            Framed::Native(_) => {
-                while let Some((_, symbol)) = functions.next_if(|(of, _)| *of == number) {
-                    found.push(Found::Function(symbol, word.place()));
-                }
-            }
+/// A span is entered deep inside of a subscriber, so its place says little. It stands before the function that it is named
+/// after, where there is one further out; else after what polls inside of it; else before what the user's innermost function
+/// has called.
+fn move_spans(found: &mut Vec<Found<'_>>) {
+    let mut from = 0;
+    for at in 0..found.len() {
+        let Some(Found::ByHand(_, _, span)) = found.get(at) else { continue };
+        let Some(name) = span.clone() else {
+            from = at + 1;
+            continue;
+        };
+        let candidates = found.get(from..at).unwrap_or_default();
+        let function = candidates
+            .iter()
+            .position(|found| found.function().is_some_and(|of| *of == name))
+            .or_else(|| candidates.iter().position(|found| found.is_last_part_of(&name)));
+        let entered = || candidates.iter().position(Found::enters_span).map(|at| at + 1);
+        let called = || candidates.iter().rposition(|found| found.function().is_some()).map(|at| at + 1);
+        let to = from + function.or_else(entered).or_else(called).unwrap_or(candidates.len());
+        let span = found.remove(at);
+        found.insert(to, span);
+        from = to + 1;
+        if function.is_some() {
+            // What polls inside of this span is no other's.
+            let own = found.get(from).and_then(Found::function).cloned();
+            let is_inside = |found: &Found<'_>| match found {
+                Found::Function(symbol, _) => Some(&symbol.name) == own.as_ref() || symbol.class == Class::Plumbing,
+                Found::ByHand(..) => false,
+            };
+            from += found.iter().skip(from).take_while(|found| is_inside(found)).count();
+            from = from.min(at + 1);
         }
     }
-    found
 }
 
 impl Found<'_> {
     fn step(&self) -> Step<'_> {
         match self {
-            Self::ByHand(..) => Step::Explicit,
+            Self::ByHand(_, _, span) => Step::Explicit(span.as_deref()),
             Self::Function(symbol, _) => Step::Native(symbol),
         }
     }
 
-    /// Whether it is the function `name`, in whatever module.
-    fn is_function(&self, name: &str) -> bool {
+    /// Its name, if it is the user's.
+    fn function(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Function(symbol, _) if symbol.class == Class::Own => Some(&symbol.name),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a function of the user's that has the last part of `name`: that of a method lacks its type.
+    fn is_last_part_of(&self, name: &str) -> bool {
+        self.function().is_some_and(|function| function.rsplit("::").next() == name.rsplit("::").next())
+    }
+
+    fn enters_span(&self) -> bool {
+        matches!(self, Self::Function(symbol, _) if ENTERS_SPANS.iter().any(|name| symbol.name.starts_with(name)))
+    }
+
+    fn is_capture(&self) -> bool {
         let Self::Function(symbol, _) = self else { return false };
-        symbol.class == Class::Own && symbol.name.rsplit("::").next() == Some(name)
+        CAPTURES.iter().any(|module| symbol.name.starts_with(module)) && !symbol.name.starts_with(POLLS)
     }
 }
 

@@ -18,6 +18,8 @@ fn symbol(address: u64) -> Symbol {
         5 => ("app::producer", Class::Own),
         6 => ("app::flow", Class::Own),
         102 => ("core::future::poll_fn::PollFn", Class::Plumbing),
+        103 => ("flame_on::capture::recorder::Recorder::write", Class::Plumbing),
+        104 => ("flame_on::capture::native::waker::RootWaker::with", Class::Plumbing),
         100 => ("tokio::time::sleep", Class::Library),
         101 => ("tokio::sync::oneshot", Class::Library),
         _ => ("tokio::runtime::task::poll", Class::Plumbing),
@@ -321,6 +323,20 @@ fn frames_by_hand_stand_between_the_functions_that_opened_them_and_what_these_ca
             ("root;app::handler", 4),
         ],
     );
+}
+
+#[test]
+fn what_the_agent_takes_in_a_poll_is_a_part_of_the_function_that_it_was_called_from() {
+    let times = trace()
+        .at(0, TraceEvent::In)
+        .at(0, TraceEvent::CallAt(HAND, Place(300)))
+        .sample(1, &[104, 1, 2, 100, 103, 101])
+        .sample(2, &[104, 103, 101])
+        .sample(3, &[104, 1, 2, 100])
+        .at(3, TraceEvent::Sampled(3))
+        .at(30, TraceEvent::Out)
+        .ends(30);
+    is(&times, &[("root;app::handler;app::load;by hand", 20), ("root;by hand", 10)]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod paths;
 #[cfg(test)]
 mod properties;
+mod spans;
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests;

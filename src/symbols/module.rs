@@ -70,9 +70,9 @@ impl Module {
         Self { info, table, state, is_named_file_used, is_short_of_room }
     }
 
-    /// Whether its file could not be read.
-    pub(super) fn is_gone(&self) -> bool {
-        self.state == FileState::Gone
+    /// Whether nothing of it could be read.
+    pub(super) fn is_unread(&self) -> bool {
+        self.state == FileState::Gone && self.info.is_none() && self.table.is_none()
     }
 
     /// Whether more could be known of it, had it been opened with more room.
@@ -100,7 +100,7 @@ impl Module {
             Some(_) => {}
         }
         frames.retain(|frame| frame.name.is_some());
-        let is_incomplete = self.is_gone()
+        let is_incomplete = self.state == FileState::Gone
             || self.is_short_of_room
             || self.info.as_ref().is_some_and(|info| info.is_short_of_room_at(address));
         Looked { frames, is_incomplete }

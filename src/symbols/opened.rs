@@ -72,15 +72,16 @@ struct Slot {
     info: Arc<ModuleInfo>,
     rank: Rank,
     module: Option<Module>,
-    /// When that was opened.
+    /// When that was opened, and what it took.
     since: Instant,
+    first_bytes: usize,
     /// It does not fit even when it is alone.
     is_too_long: bool,
 }
 
 impl Slot {
     fn is_open(&self) -> bool {
-        self.module.as_ref().is_some_and(|module| !module.is_gone() || self.since.elapsed() < RETRY)
+        self.module.as_ref().is_some_and(|module| !module.is_unread() || self.since.elapsed() < RETRY)
     }
 }
 
@@ -93,7 +94,14 @@ impl Opened {
     pub(super) fn number(&mut self, info: &Arc<ModuleInfo>) -> u32 {
         let at = self.slots.iter().position(|slot| slot.info == *info).unwrap_or_else(|| {
             let (info, rank) = (info.clone(), Rank::of(info));
-            self.slots.push(Slot { info, rank, module: None, since: Instant::now(), is_too_long: false });
+            self.slots.push(Slot {
+                info,
+                rank,
+                module: None,
+                since: Instant::now(),
+                first_bytes: 0,
+                is_too_long: false,
+            });
             self.slots.len() - 1
         });
         u32::try_from(at).unwrap_or(u32::MAX)
@@ -116,6 +124,9 @@ impl Opened {
         let Some(slot) = self.slots.get_mut(index).filter(|slot| !slot.is_open()) else { return };
         slot.module = None;
         let (info, rank, is_too_long) = (slot.info.clone(), slot.rank, slot.is_too_long);
+        if is_too_long {
+            self.release_below(rank);
+        }
         let mut module = self.open_within_bound(&info, rank);
         if module.is_short_of_room() && !is_too_long {
             self.peak_bytes = self.peak_bytes.max(self.bytes() + module.bytes());
@@ -128,6 +139,7 @@ impl Opened {
         let is_alone = self.parsed_bytes() == 0;
         if let Some(slot) = self.slots.get_mut(index) {
             slot.is_too_long |= is_alone && module.is_short_of_room();
+            slot.first_bytes = module.bytes();
             (slot.module, slot.since) = (Some(module), Instant::now());
         }
     }
@@ -148,14 +160,24 @@ impl Opened {
         if self.parsed_bytes() <= most {
             return;
         }
+        let reserve = most / RESERVE;
         for rank in [Rank::Library, Rank::Program, Rank::Own] {
             self.release_below(rank);
             // Else whatever is opened next would pass the bound again.
-            if self.parsed_bytes() <= most - most / RESERVE {
+            if self.parsed_bytes() <= most - reserve {
                 return;
             }
         }
-        self.release();
+        // Unless what is left is open for as little as it can be.
+        if self.parsed_bytes() > most || self.grown_by() >= reserve {
+            self.release();
+        }
+    }
+
+    /// What the modules that are open have come to take since they were opened.
+    fn grown_by(&self) -> usize {
+        let grown = |slot: &Slot| Some(slot.module.as_ref()?.bytes().saturating_sub(slot.first_bytes));
+        self.slots.iter().filter_map(grown).sum()
     }
 
     /// Whether any was open.

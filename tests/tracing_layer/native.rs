@@ -1,6 +1,6 @@
 //! The layer together with native capture: where a span stands among the functions.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flame_on::testing::TestAgent;
 use flame_on::{NativeCapture, Trace};
@@ -10,6 +10,8 @@ use tracing::{Instrument as _, info_span, instrument};
 use super::{the_one, with_layer};
 
 const SHORT: Duration = Duration::from_millis(100);
+/// Ends a test that waits for what never comes.
+const LIMIT: Duration = Duration::from_secs(180);
 
 type Answer = oneshot::Receiver<()>;
 
@@ -59,8 +61,10 @@ fn trace<F: Future<Output = ()>>(work: impl FnOnce(Answer) -> F) -> Trace {
             agent.unit("shop.batch", || "nightly").run(work(answer)).await;
         });
     });
+    let ended = Instant::now();
     loop {
         // The symbols of a program that is not optimised can take long to read.
+        assert!(ended.elapsed() < LIMIT, "{:#?}", agent.stats());
         match agent.traces_blocking() {
             traces if traces.is_empty() && agent.stats().outbox_traces + agent.stats().active_traces > 0 => {}
             traces => return the_one(traces),

@@ -19,32 +19,34 @@ pub(crate) fn run<R>(cx: &mut Context<'_>, poll: impl FnOnce(&mut Context<'_>) -
     // What `at_base` calls lies below, and its own frame ends here.
     let base = stack_pointer();
     let begin = |recorder: &mut Recorder| (recorder.begin_native_poll(base), recorder.poll_waker(cx.waker()));
-    let (sampled, waker) = current::with_current(begin).unwrap_or_default();
-    let result = match waker {
+    let (entered, waker) = current::with_current(begin).unwrap_or_default();
+    let _sampling = Sampling(entered);
+    match waker {
         None => poll(cx),
         Some(PollWaker::Stable(waker)) => at_base(&mut Context::from_waker(&waker), poll),
         Some(PollWaker::Capturing(wakes)) => {
             let root = RootWaker::new(&wakes, cx.waker(), SiteKind::Leaf);
             root.with::<Host, _>(|waker| at_base(&mut Context::from_waker(waker), poll))
         }
-    };
-    note_samples(sampled);
-    result
+    }
 }
 
 /// As `run`, of work in which nothing waits.
 pub(crate) fn run_call<R>(call: impl FnOnce() -> R) -> R {
     let base = stack_pointer();
-    let sampled = current::with_current(|recorder| recorder.begin_native_poll(base)).flatten();
-    let result = call_at_base(call);
-    note_samples(sampled);
-    result
+    let _sampling = Sampling(current::with_current(|recorder| recorder.begin_native_poll(base)).flatten());
+    call_at_base(call)
 }
 
-#[inline]
-fn note_samples(sampled: Option<Entered>) {
-    if let Some(count @ 1..) = sampled.map(Entered::leave) {
-        current::with_current(|recorder| recorder.note_samples(count));
+/// A poll that is sampled, until it ends or panics: then its recorder is told of the samples.
+struct Sampling(Option<Entered>);
+
+impl Drop for Sampling {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(count @ 1..) = self.0.take().map(Entered::leave) {
+            current::with_current(|recorder| recorder.note_samples(count));
+        }
     }
 }
 

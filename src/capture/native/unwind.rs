@@ -52,6 +52,10 @@ pub(crate) fn refresh_modules() -> Arc<Modules> {
         return known;
     }
     let scanned = Arc::new(Modules::scan());
+    if modules::stamp() != scanned.stamp {
+        // What is loaded now may not be what was scanned.
+        MET_UNKNOWN.store(true, Ordering::Relaxed);
+    }
     *MODULES.write().unwrap_or_else(PoisonError::into_inner) = Some(scanned.clone());
     // Release: whoever sees the count finds the modules.
     GENERATION.fetch_add(1, Ordering::Release);

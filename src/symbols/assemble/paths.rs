@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::spans::move_spans;
 use super::{Naming, Stack};
 use crate::model::fold::native::{NativeLog, RunKey, merge};
 use crate::model::frame::{FrameId, NamedFrame, Source};
@@ -17,8 +18,6 @@ use crate::symbols::symbol::{Class, Role, Symbol};
 /// What calls a closure that is no async body.
 const POLLS_SEVERAL: [&str; 2] = ["core::future::poll_fn::PollFn", "futures_util::future::poll_fn::PollFn"];
 
-/// What polls or calls inside of a span, and so says where that was entered.
-const ENTERS_SPANS: [&str; 2] = ["tracing::instrument::Instrumented", "tracing::span::Span::in_scope"];
 /// The agent at work for a poll. What it takes shows as a part of the function that it was called from.
 const CAPTURES: [&str; 8] = [
     "flame_on::capture::clock",
@@ -46,6 +45,14 @@ enum Kind {
     Own,
     Library,
     ByHand,
+    /// A span that is shown in the place of the function that it is named after.
+    OwnSpan,
+}
+
+impl Kind {
+    fn is_by_hand(self) -> bool {
+        matches!(self, Self::ByHand | Self::OwnSpan)
+    }
 }
 
 type Path = Rc<[Element]>;
@@ -64,7 +71,7 @@ pub(super) struct Paths<'a, 'n> {
 }
 
 /// A frame on its way: by hand, or a function at an address.
-enum Found<'c> {
+pub(super) enum Found<'c> {
     /// And the name of a span.
     ByHand(FrameId, Place, Option<Arc<str>>),
     Function(&'c Symbol, Place),
@@ -174,18 +181,14 @@ impl<'a, 'n> Paths<'a, 'n> {
 
     fn path(&mut self, frames: &[StackWord], chain: &Chain, kind: StackKind) -> Path {
         let mut found = self.found(frames, chain);
-        if kind == StackKind::Cpu
-            && !self.naming.is_raw
-            && let Some(end) = found.iter().position(Found::is_capture)
-        {
-            // With what of libraries it calls. Frames by hand are the poll's, and stay.
-            let inner = found.split_off(end);
-            found.extend(inner.into_iter().filter(|found| matches!(found, Found::ByHand(..))));
+        if kind == StackKind::Cpu && !self.naming.is_raw {
+            cut_captures(&mut found);
         }
         move_spans(&mut found);
         let steps: Vec<Step<'_>> = found.iter().map(Found::step).collect();
         let kept = keep(&steps, kind, self.naming.is_raw);
-        found.iter().zip(kept).filter(|(_, kept)| *kept).map(|(found, _)| self.element(found)).collect()
+        let kept = (0..).zip(kept).filter(|(_, kept)| *kept);
+        kept.filter_map(|(at, _)| Some(self.element(found.get(at)?, found.get(at + 1..)?))).collect()
     }
 
     /// `frames` with the functions that `chain` has for them.
@@ -209,9 +212,14 @@ impl<'a, 'n> Paths<'a, 'n> {
         found
     }
 
-    fn element(&mut self, found: &Found<'_>) -> Element {
+    /// `inner` is what comes after `found`.
+    fn element(&mut self, found: &Found<'_>, inner: &[Found<'_>]) -> Element {
         match found {
-            Found::ByHand(frame, place, _) => Element { frame: *frame, place: *place, kind: Kind::ByHand },
+            Found::ByHand(frame, place, span) => {
+                let is_function = span.is_some() && inner.iter().find_map(Found::function) == span.as_ref();
+                let kind = if is_function { Kind::OwnSpan } else { Kind::ByHand };
+                Element { frame: *frame, place: *place, kind }
+            }
             Found::Function(symbol, place) => {
                 let kind = if symbol.class == Class::Own { Kind::Own } else { Kind::Library };
                 Element { frame: self.frame(symbol), place: *place, kind }
@@ -226,41 +234,6 @@ impl<'a, 'n> Paths<'a, 'n> {
     }
 }
 
-/// A span is entered deep inside of a subscriber, so its place says little. It stands before the function that it is named
-/// after, where there is one further out; else after what polls inside of it; else before what the user's innermost function
-/// has called.
-fn move_spans(found: &mut Vec<Found<'_>>) {
-    let mut from = 0;
-    for at in 0..found.len() {
-        let Some(Found::ByHand(_, _, span)) = found.get(at) else { continue };
-        let Some(name) = span.clone() else {
-            from = at + 1;
-            continue;
-        };
-        let candidates = found.get(from..at).unwrap_or_default();
-        let function = candidates
-            .iter()
-            .position(|found| found.function().is_some_and(|of| *of == name))
-            .or_else(|| candidates.iter().position(|found| found.is_last_part_of(&name)));
-        let entered = || candidates.iter().position(Found::enters_span).map(|at| at + 1);
-        let called = || candidates.iter().rposition(|found| found.function().is_some()).map(|at| at + 1);
-        let to = from + function.or_else(entered).or_else(called).unwrap_or(candidates.len());
-        let span = found.remove(at);
-        found.insert(to, span);
-        from = to + 1;
-        if function.is_some() {
-            // What polls inside of this span is no other's.
-            let own = found.get(from).and_then(Found::function).cloned();
-            let is_inside = |found: &Found<'_>| match found {
-                Found::Function(symbol, _) => Some(&symbol.name) == own.as_ref() || symbol.class == Class::Plumbing,
-                Found::ByHand(..) => false,
-            };
-            from += found.iter().skip(from).take_while(|found| is_inside(found)).count();
-            from = from.min(at + 1);
-        }
-    }
-}
-
 impl Found<'_> {
     fn step(&self) -> Step<'_> {
         match self {
@@ -270,25 +243,26 @@ impl Found<'_> {
     }
 
     /// Its name, if it is the user's.
-    fn function(&self) -> Option<&Arc<str>> {
+    pub(super) fn function(&self) -> Option<&Arc<str>> {
         match self {
             Self::Function(symbol, _) if symbol.class == Class::Own => Some(&symbol.name),
             _ => None,
         }
     }
 
-    /// Whether it is a function of the user's that has the last part of `name`: that of a method lacks its type.
-    fn is_last_part_of(&self, name: &str) -> bool {
-        self.function().is_some_and(|function| function.rsplit("::").next() == name.rsplit("::").next())
-    }
-
-    fn enters_span(&self) -> bool {
-        matches!(self, Self::Function(symbol, _) if ENTERS_SPANS.iter().any(|name| symbol.name.starts_with(name)))
-    }
-
     fn is_capture(&self) -> bool {
         let Self::Function(symbol, _) = self else { return false };
         CAPTURES.iter().any(|module| symbol.name.starts_with(module)) && !symbol.name.starts_with(POLLS)
+    }
+}
+
+/// Ends a sample where the agent is at work, with what of libraries it calls. Not where it has called the user's code again,
+/// and frames by hand are the poll's, and stay.
+fn cut_captures(found: &mut Vec<Found<'_>>) {
+    let own = found.iter().rposition(|found| found.function().is_some()).map_or(0, |at| at + 1);
+    if let Some(end) = found.iter().skip(own).position(Found::is_capture) {
+        let inner = found.split_off(own + end);
+        found.extend(inner.into_iter().filter(|found| matches!(found, Found::ByHand(..))));
     }
 }
 
@@ -331,7 +305,7 @@ fn down_to_last(path: &[Element], is_raw: bool) -> Vec<Element> {
 }
 
 fn down_to_first_own(path: &[Element]) -> Vec<Element> {
-    let end = path.iter().position(|element| element.kind == Kind::Own).map_or(0, |at| at + 1);
+    let end = path.iter().position(|element| matches!(element.kind, Kind::Own | Kind::OwnSpan)).map_or(0, |at| at + 1);
     path.iter().take(end).copied().collect()
 }
 
@@ -342,8 +316,8 @@ fn within(path: &[Element], by_hand: &[StackWord]) -> Vec<FrameId> {
     for element in path {
         let next = open.peek().copied();
         match element.kind {
-            Kind::ByHand if next.is_none_or(|(frame, _)| frame != element.frame) => break,
-            Kind::ByHand => drop(open.next()),
+            kind if kind.is_by_hand() && next.is_none_or(|(frame, _)| frame != element.frame) => break,
+            kind if kind.is_by_hand() => drop(open.next()),
             // It was opened further out than this function, and after the path was seen.
             _ if next.is_some_and(|(_, place)| place < element.place && !is_in(path, next)) => break,
             _ => {}
@@ -355,7 +329,7 @@ fn within(path: &[Element], by_hand: &[StackWord]) -> Vec<FrameId> {
 }
 
 fn is_in(path: &[Element], frame: Option<(FrameId, Place)>) -> bool {
-    path.iter().any(|element| element.kind == Kind::ByHand && Some(element.frame) == frame.map(|(frame, _)| frame))
+    path.iter().any(|element| element.kind.is_by_hand() && Some(element.frame) == frame.map(|(frame, _)| frame))
 }
 
 fn by_hand_frame(word: StackWord) -> Option<FrameId> {

@@ -35,17 +35,21 @@ fn symbol(address: u64) -> Symbol {
 pub(super) const HAND: FrameId = FrameId(1_000);
 pub(super) const SPAN: FrameId = FrameId(1_001);
 pub(super) const TASK: FrameId = FrameId(1_002);
+/// A span with the whole name of its function.
+const HANDLER: FrameId = FrameId(1_003);
 
 fn by_hand(frame: FrameId) -> NamedFrame {
     let name = match frame {
         HAND => "by hand",
         SPAN => "load",
+        HANDLER => "app::handler",
         TASK => "writer",
         FrameId::SLEEP => "SLEEP",
         FrameId::QUEUE => "QUEUE",
         _ => "(other)",
     };
-    let source = (frame == SPAN).then(|| crate::model::frame::Source { file: "app.rs".into(), line: 1 });
+    let source =
+        [SPAN, HANDLER].contains(&frame).then(|| crate::model::frame::Source { file: "app.rs".into(), line: 1 });
     NamedFrame { name: name.into(), source }
 }
 
@@ -350,6 +354,20 @@ fn a_span_stands_before_the_function_that_it_is_named_after() {
         .at(50, TraceEvent::In)
         .ends(50);
     is(&times, &[("root;app::handler;load;app::load;tokio::time::sleep;SLEEP", 50)]);
+}
+
+#[test]
+fn a_function_that_is_its_span_has_its_own_time() {
+    let times = trace()
+        .at(0, TraceEvent::In)
+        .at(0, TraceEvent::CallAt(HANDLER, Place(300)))
+        .site(5, 0, &[1, 2, 100])
+        .at(5, TraceEvent::Pause { depth: 0 })
+        .at(5, TraceEvent::Out)
+        .at(50, TraceEvent::In)
+        .at(50, TraceEvent::CallAt(HANDLER, Place(300)))
+        .ends(57);
+    is(&times, &[("root;app::handler", 5 + 7), ("root;app::handler;app::load;tokio::time::sleep;SLEEP", 45)]);
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub struct NativeStats {
     pub status: String,
     /// CPU samples taken in this process, those of other agents in it included.
     pub samples: u64,
+    /// Of these, without a stack: the thread ran on another stack than its own (`stacker`, fibers).
+    pub samples_without_stack: u64,
+    /// Of these, with a stack that was cut off at 64 KiB: the outer functions are missing.
+    pub samples_cut: u64,
     /// Ticks without a sample in this process: a full ring, more than 5,000 a second, or a trace that kept too many.
     pub samples_lost: u64,
     /// Ticks that never arrived in this process: another handler took them, or a thread blocks the signal.
@@ -28,6 +32,12 @@ pub struct NativeStats {
     pub handler_replaced: bool,
     /// Threads without samples in this process, because `max_sampled_threads` had them.
     pub threads_refused: u64,
+    /// Threads without samples in this process, because the system gave them no timer, or no memory for their ring.
+    pub threads_failed: u64,
+    /// Threads that blocked the signal when they polled traced work first. They have no samples while they do.
+    pub threads_blocking: u64,
+    /// Times that no timer was armed in this process, because the signal would have ended it: its default action was in force.
+    pub ticks_withheld: u64,
     /// Bytes of samples that wait for the end of their trace, now; 16 MiB at most.
     pub sample_bytes: u64,
     /// Bytes of the rings that samples go through, in this process: 256 KiB for each thread that was sampled.

@@ -16,26 +16,31 @@ const SCHEDULERS: [&str; 7] = [
     "std::sys::",
 ];
 
-/// Parts of a scheduler that wake on their own account: a timer has run out, a socket has become ready, a task has ended, or
-/// has let others go first.
-const DRIVERS: [&str; 7] = [
+/// Parts of a scheduler that wake on their own account: a timer has run out, a socket has become ready, a task has let
+/// others go first.
+const DRIVERS: [&str; 5] = [
     "tokio::runtime::scheduler::defer",
     "tokio::runtime::time",
     "tokio::runtime::io",
     "tokio::runtime::driver",
     "tokio::runtime::signal",
-    "tokio::runtime::task::raw::poll",
-    "tokio::runtime::task::harness::",
 ];
 
-/// The actor whose handler woke the task, else the outermost function of the user's in the task that did. `symbols`
-/// from the root of the waking thread to the waker.
+/// What tokio calls a task from, and ends it in.
+const TASKS: [&str; 2] = ["tokio::runtime::task::raw::poll", "tokio::runtime::task::harness::"];
+
+/// The actor whose handler woke the task, else the outermost function of the user's in the task that did, else whose task it
+/// was that ended. `symbols` from the root of the waking thread to the waker.
 pub(crate) fn answered_by(symbols: &[Symbol]) -> Option<Arc<str>> {
-    let innermost = symbols.iter().rposition(is_own)?;
-    if symbols.iter().skip(innermost).any(|symbol| is_one_of(symbol, &DRIVERS)) {
+    let innermost = symbols.iter().rposition(is_own);
+    let (before, inside) = symbols.split_at_checked(innermost.map_or(0, |at| at + 1))?;
+    if inside.iter().any(|symbol| is_one_of(symbol, &DRIVERS)) {
         return None;
     }
-    let before = symbols.get(..innermost).unwrap_or_default();
+    if inside.iter().any(|symbol| is_one_of(symbol, &TASKS)) {
+        // Nothing of the user's ran any more: what it was waits in the types.
+        return inside.iter().rev().find_map(|symbol| symbol.task.clone());
+    }
     let task = before.iter().rposition(|symbol| is_one_of(symbol, &SCHEDULERS)).map_or(0, |at| at + 1);
     let task = symbols.get(task..).unwrap_or_default();
     answering_actor(task).or_else(|| task.iter().find(|symbol| is_own(symbol)).map(|symbol| symbol.name.clone()))
@@ -61,6 +66,7 @@ mod tests {
             line: 0,
             class: *class,
             role: if name.ends_with("::handle") { Role::ActorHandler } else { Role::Plain },
+            task: None,
         };
         names.iter().map(symbol).collect()
     }
@@ -68,6 +74,7 @@ mod tests {
     const MAIN: (&str, Class) = ("shop::main", Class::Own);
     const BLOCK_ON: (&str, Class) = ("tokio::runtime::Runtime::block_on", Class::Plumbing);
     const POLL: (&str, Class) = ("tokio::runtime::task::raw::poll", Class::Plumbing);
+    const COMPLETE: (&str, Class) = ("tokio::runtime::task::harness::Harness::complete", Class::Plumbing);
     const SEND: (&str, Class) = ("tokio::sync::oneshot::Sender<T>::send", Class::Library);
 
     #[test]
@@ -86,13 +93,27 @@ mod tests {
     fn timers_sockets_and_stacks_without_own_code_answer_for_nobody() {
         let timer = stack(&[MAIN, BLOCK_ON, ("tokio::runtime::time::Handle::process_at_time", Class::Plumbing)]);
         assert_eq!(answered_by(&timer), None);
-        // The end of a task, on the only thread, and the turn of one that has yielded.
-        let ended = stack(&[MAIN, BLOCK_ON, POLL, ("tokio::runtime::task::harness::complete", Class::Plumbing)]);
-        assert_eq!(answered_by(&ended), None);
+        // The end of a task without a name, on the only thread, and the turn of one that has yielded.
+        assert_eq!(answered_by(&stack(&[MAIN, BLOCK_ON, POLL, COMPLETE])), None);
         let yielded = stack(&[MAIN, BLOCK_ON, ("tokio::runtime::scheduler::defer::Defer::wake", Class::Plumbing)]);
         assert_eq!(answered_by(&yielded), None);
         assert_eq!(answered_by(&stack(&[POLL, SEND])), None);
         assert_eq!(answered_by(&[]), None);
+    }
+
+    #[test]
+    fn a_task_that_ended_is_named_by_its_type_and_not_by_who_runs_around_it() {
+        let mut symbols = stack(&[MAIN, BLOCK_ON, POLL, ("shop::around", Class::Own), BLOCK_ON, POLL, COMPLETE]);
+        symbols
+            .iter_mut()
+            .filter(|symbol| symbol.name.contains("harness"))
+            .for_each(|symbol| symbol.task = Some("shop::ended".into()));
+        assert_eq!(answered_by(&symbols).as_deref(), Some("shop::ended"));
+        // It had ended before: its last words are another's.
+        symbols.push(stack(&[("shop::Guard::drop", Class::Own)]).remove(0));
+        assert_eq!(answered_by(&symbols).as_deref(), Some("shop::Guard::drop"));
+        // No frame of the user's at all.
+        assert_eq!(answered_by(symbols.get(4..7).unwrap_or_default()).as_deref(), Some("shop::ended"));
     }
 
     #[test]

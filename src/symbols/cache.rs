@@ -65,8 +65,8 @@ impl Symbols {
     fn insert(&mut self, place: Place, symbols: &Arc<[Symbol]>) {
         for symbol in symbols.iter() {
             self.keep(symbol.name.clone());
-            if let Some(file) = &symbol.file {
-                self.keep(file.clone());
+            for text in [&symbol.file, &symbol.task].into_iter().flatten() {
+                self.keep(text.clone());
             }
         }
         if self.symbols.insert(place, symbols.clone()).is_none() {
@@ -90,7 +90,7 @@ mod tests {
 
     fn symbols(cache: &mut SymbolCache, name: &str) -> Arc<[Symbol]> {
         let name = cache.text(name);
-        [Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain }].into()
+        [Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain, task: None }].into()
     }
 
     #[test]

@@ -38,7 +38,8 @@ impl Chain {
 
     /// With its texts, which it may share with others.
     pub(super) fn bytes(&self) -> usize {
-        let texts = |symbol: &Symbol| symbol.name.len() + symbol.file.as_ref().map_or(0, |file| file.len());
+        let length = |text: &Option<Arc<str>>| text.as_ref().map_or(0, |text| text.len());
+        let texts = |symbol: &Symbol| symbol.name.len() + length(&symbol.file) + length(&symbol.task);
         let lists = self.symbols.capacity() * size_of::<Symbol>() + self.words.capacity() * size_of::<u32>();
         size_of::<Self>() + lists + self.symbols.iter().map(texts).sum::<usize>()
     }

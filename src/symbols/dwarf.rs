@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use addr2line::gimli::{self, Dwarf, DwarfFileType, DwarfPackage, Reader as _, Section as _};
+use addr2line::gimli::{self, Dwarf, DwarfFileType, DwarfPackage, Reader as _, Section as _, UnitRef};
 use addr2line::{Context, Frame, LookupContinuation as _, LookupResult, SplitDwarfLoad};
 
 use super::diagnose::Split;
 use super::elf::{ElfFile, UnpackBudget};
 use super::pages::PageCache;
 use super::reader::Reader;
+use super::{entry, task};
 
 /// What addr2line keeps of a unit that it has looked into, for each byte of its entries and of its line program. These four
 /// are held against an allocator that counts by `tests/symbol_memory.rs`.
@@ -30,6 +31,8 @@ const KEPT_FOR_RANGE: usize = 32;
 pub(super) struct RawFrame {
     /// As the linker knows it where that is said, else the bare name.
     pub(super) name: Option<String>,
+    /// Of tokio's functions for one type of task, which the linker's names may not tell apart: `complete<shop::load, ..>`.
+    pub(super) own_name: Option<String>,
     pub(super) file: Option<String>,
     pub(super) line: u32,
 }
@@ -123,7 +126,11 @@ impl DebugInfo {
         if let Ok(mut frames) = frames {
             // An error ends the list: what came before it holds.
             while let Ok(Some(frame)) = frames.next() {
-                raw.push(raw_frame(&frame));
+                let mut named = raw_frame(&frame);
+                if named.name.as_deref().is_some_and(task::is_of_one_task) {
+                    named.own_name = frame.dw_die_offset.and_then(|entry| self.own_name(address, entry));
+                }
+                raw.push(named);
             }
         }
         raw
@@ -131,12 +138,25 @@ impl DebugInfo {
 
     /// Counts what the unit of `address` has come to keep.
     fn charge(&self, address: u64) {
-        let LookupResult::Output(Some(unit)) = self.context.find_dwarf_and_unit(address) else { return };
+        let Some(unit) = self.unit(address) else { return };
         let identity = std::ptr::from_ref(unit.unit) as usize;
         let mut charged = self.charged.borrow_mut();
         if let Err(at) = charged.binary_search(&identity) {
             charged.insert(at, identity);
             self.kept.set(self.kept.get() + kept_for(unit.unit));
+        }
+    }
+
+    /// Of what `entry` stands for, in the unit of `address`.
+    fn own_name(&self, address: u64, entry: gimli::UnitOffset) -> Option<String> {
+        entry::own_name(self.unit(address)?, entry)
+    }
+
+    /// The unit of `address`, which has been looked into.
+    fn unit(&self, address: u64) -> Option<UnitRef<'_, Reader>> {
+        match self.context.find_dwarf_and_unit(address) {
+            LookupResult::Output(unit) => unit,
+            LookupResult::Load { .. } => None,
         }
     }
 
@@ -268,6 +288,7 @@ fn raw_frame(frame: &Frame<'_, Reader>) -> RawFrame {
     let location = frame.location.as_ref();
     RawFrame {
         name: name.map(std::borrow::Cow::into_owned).filter(|name| !name.is_empty()),
+        own_name: None,
         file: location.and_then(|location| location.file).map(str::to_owned),
         line: location.and_then(|location| location.line).unwrap_or(0),
     }

@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     fn symbol(name: &str, class: Class) -> Symbol {
-        Symbol { name: name.into(), file: None, line: 0, class, role: Role::Plain }
+        Symbol { name: name.into(), file: None, line: 0, class, role: Role::Plain, task: None }
     }
 
     fn shown(symbols: &[Symbol], kind: StackKind) -> Vec<String> {

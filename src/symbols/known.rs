@@ -153,7 +153,7 @@ mod tests {
 
     fn chain() -> Arc<Chain> {
         let name = "app::load".into();
-        let symbol = Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain };
+        let symbol = Symbol { name, file: None, line: 1, class: Class::Own, role: Role::Plain, task: None };
         let mut chain = Chain::default();
         chain.push(0, &[symbol]);
         chain.into()

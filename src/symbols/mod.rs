@@ -8,6 +8,7 @@ pub(crate) mod chain;
 pub(crate) mod diagnose;
 mod dwarf;
 mod elf;
+mod entry;
 #[cfg(all(test, target_os = "linux"))]
 mod fixtures;
 pub(crate) mod fold;
@@ -27,6 +28,7 @@ mod stacks;
 pub(crate) mod symbol;
 pub(crate) mod symbolizer;
 mod symtab;
+mod task;
 #[cfg(all(test, target_os = "linux"))]
 mod testing;
 pub(crate) mod thread;

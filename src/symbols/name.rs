@@ -237,6 +237,19 @@ fn split<'a>(head: &'a str, mark: &str) -> Option<(&'a str, &'a str)> {
     Some((head.get(..at)?, head.get(at + mark.len()..)?))
 }
 
+/// The arguments of the function `name`.
+pub(super) fn arguments(name: &str) -> Option<impl Iterator<Item = &str>> {
+    let (_, inner) = name.split_once('<')?;
+    let mut rest = Some(inner.get(..closing(inner)?)?);
+    let next = move || {
+        let (first, others) =
+            rest.and_then(|all| split(all, ", ")).map_or((rest?, None), |(first, others)| (first, Some(others)));
+        rest = others;
+        Some(first.trim())
+    };
+    Some(std::iter::from_fn(next).filter(|argument| !argument.is_empty()))
+}
+
 /// Leaves out generic arguments, and segments that only the compiler knows: `{{closure}}`, `{closure#0}`.
 fn without_generics(text: &str) -> String {
     let mut outer = String::new();

@@ -53,7 +53,7 @@ fn symbol(line: &str) -> Symbol {
     let named = name::read(raw);
     let class = name::class_of(&named, file);
     let role = named.role();
-    Symbol { name: named.text.as_str().into(), file: file.map(Into::into), line: 0, class, role }
+    Symbol { name: named.text.as_str().into(), file: file.map(Into::into), line: 0, class, role, task: None }
 }
 
 fn shown(recorded: &Recorded, is_raw: bool) -> Vec<String> {

@@ -13,6 +13,7 @@ use super::module::Looked;
 use super::name;
 use super::opened::{CACHE_SHARE, Opened};
 use super::symbol::{Class, Role, Symbol};
+use super::task;
 use crate::model::native::{ModuleInfo, ModuleMap, StackKind};
 use crate::model::stack::{Framed, StackWord};
 
@@ -143,13 +144,14 @@ impl Symbolizer {
         let class = name::class_of(&named, frame.file.as_deref());
         let role = named.role();
         let file = frame.file.as_deref().map(|file| self.cache.text(file));
-        Symbol { name: self.cache.text(&named.text), file, line: frame.line, class, role }
+        let task = frame.own_name.as_deref().and_then(task::of_function).map(|task| self.cache.text(&task));
+        Symbol { name: self.cache.text(&named.text), file, line: frame.line, class, role, task }
     }
 }
 
 fn unknown(name: String, file: Option<String>) -> Symbol {
     let file = file.map(Into::into);
-    Symbol { name: name.into(), file, line: 0, class: Class::Unknown, role: Role::Plain }
+    Symbol { name: name.into(), file, line: 0, class: Class::Unknown, role: Role::Plain, task: None }
 }
 
 fn file_name(module: &ModuleInfo) -> String {

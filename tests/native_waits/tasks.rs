@@ -1,10 +1,12 @@
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use flame_on::{FrameExt as _, Trace};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinSet, LocalSet, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{Sleep, sleep};
 
 use super::{SHORT, is_like, short, trace, traced, waits, waits_at};
 
@@ -18,7 +20,7 @@ async fn is_joined() {
 
 #[test]
 fn a_spawned_task() {
-    waits_at(&trace(joins()), "joins;tokio::*;SLEEP");
+    waits_at(&trace(joins()), "joins;tokio::*;SLEEP;CALL is_joined");
 }
 
 async fn joins_blocking() {
@@ -30,7 +32,7 @@ fn blocks() {
 }
 
 #[test]
-fn a_blocking_task() {
+fn a_blocking_task_of_a_bare_function_whose_type_has_no_name() {
     waits_at(&trace(joins_blocking()), "joins_blocking;tokio::*;SLEEP");
 }
 
@@ -42,7 +44,47 @@ async fn joins_set() {
 
 #[test]
 fn a_join_set() {
-    waits_at(&trace(joins_set()), "joins_set;tokio::*;SLEEP");
+    waits_at(&trace(joins_set()), "joins_set;tokio::*;SLEEP;CALL is_joined");
+}
+
+async fn joins_blocks() {
+    let named = async { sleep(SHORT).await }.task_named("a name is for what it wakes while it runs");
+    tokio::spawn(named).await.unwrap();
+    spawn_blocking(|| std::thread::sleep(SHORT)).await.unwrap();
+}
+
+#[test]
+fn an_async_block_and_a_closure_are_called_by_the_function_that_they_are_in() {
+    waits_at(&trace(joins_blocks()), "joins_blocks;tokio::*;SLEEP;CALL joins_blocks");
+}
+
+struct Upload(Pin<Box<Sleep>>);
+
+impl Future for Upload {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+async fn joins_upload() {
+    tokio::spawn(Upload(Box::pin(sleep(SHORT)))).await.unwrap();
+}
+
+#[test]
+fn a_future_by_hand_is_called_by_its_type() {
+    waits_at(&trace(joins_upload()), "joins_upload;tokio::*;SLEEP;CALL Upload");
+}
+
+async fn joins_unknown() {
+    let unknown: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(is_joined());
+    tokio::spawn(unknown).await.unwrap();
+}
+
+#[test]
+fn a_future_whose_type_is_hidden_is_not_called_anything() {
+    waits_at(&trace(joins_unknown()), "joins_unknown;tokio::*;SLEEP");
 }
 
 struct PriceActor;
@@ -172,7 +214,7 @@ fn on_one_thread_a_task_that_yields_is_not_answered_by_who_runs_it() {
 
 #[test]
 fn on_one_thread_the_end_of_a_task_is_not_answered_by_who_runs_it() {
-    waits_at(&trace_on_one_thread(joins()), "joins;tokio::*;SLEEP");
+    waits_at(&trace_on_one_thread(joins()), "joins;tokio::*;SLEEP;CALL is_joined");
 }
 
 async fn blocks_in_place() {

@@ -50,10 +50,27 @@ pub(crate) struct NativeCapture {
     unwinder: Mutex<OfflineUnwinder>,
     pub(super) bell: Arc<Bell>,
     max_trace_duration: Nanos,
-    /// Raw time of the last look for samples of traces that are gone.
-    swept: Mutex<u64>,
-    /// Raw time of the last look at the modules that are known.
-    checked: Mutex<u64>,
+    /// The last look for samples of traces that are gone.
+    swept: LastTime,
+    /// The last look at the modules that are known.
+    checked: LastTime,
+}
+
+/// When something was done last that is done every now and then, in raw time.
+struct LastTime(Mutex<u64>);
+
+impl LastTime {
+    fn now(clock: &Clock) -> Self {
+        Self(Mutex::new(clock.raw()))
+    }
+
+    /// The last time, if that is `interval` ago at least: it is now from here on.
+    fn again_after(&self, interval: Nanos, clock: &Clock) -> Option<u64> {
+        let now = clock.raw();
+        let mut last = lock(&self.0);
+        let is_due = clock.between(*last, now) >= interval;
+        is_due.then(|| std::mem::replace(&mut *last, now))
+    }
 }
 
 impl fmt::Debug for NativeCapture {
@@ -76,8 +93,8 @@ impl NativeCapture {
     ) -> io::Result<Arc<Self>> {
         unwind::refresh_modules();
         let capture = Arc::new(Self {
-            swept: Mutex::new(clock.raw()),
-            checked: Mutex::new(clock.raw()),
+            swept: LastTime::now(&clock),
+            checked: LastTime::now(&clock),
             clock,
             wakes: ArrayQueue::new(POOLED_WAKES),
             sampler: settings.sampler.map(Sampler::start).transpose(),
@@ -146,7 +163,8 @@ impl NativeCapture {
 
     /// What the pump does every now and then; whether there were samples.
     pub(super) fn look(&self) -> bool {
-        if unwind::has_met_unknown() || self.is_check_due() && unwind::have_modules_changed() {
+        let is_check_due = || self.checked.again_after(MODULE_CHECK, &self.clock).is_some();
+        if unwind::has_met_unknown() || is_check_due() && unwind::have_modules_changed() {
             unwind::refresh_modules();
         }
         // Before the rings are emptied: all samples of these are in there, or have come out of them.
@@ -161,17 +179,6 @@ impl NativeCapture {
     pub(crate) fn forget_samples(&self, label: u64) {
         // `Err`: the sweep finds them.
         self.gone.push(label).ok();
-    }
-
-    fn is_check_due(&self) -> bool {
-        let now = self.clock.raw();
-        let mut checked = lock(&self.checked);
-        let since: Nanos = self.clock.between(*checked, now);
-        let is_due = since >= MODULE_CHECK;
-        if is_due {
-            *checked = now;
-        }
-        is_due
     }
 
     /// Unwinds what the rings hold; whether that was anything.
@@ -190,12 +197,8 @@ impl NativeCapture {
 
     /// Samples that came late, or of too many traces at once, wait for nobody.
     fn sweep(&self) {
-        let now = self.clock.raw();
-        let mut swept = lock(&self.swept);
-        let since: Nanos = self.clock.between(*swept, now);
-        if since > self.max_trace_duration {
-            self.samples.forget_before(*swept);
-            *swept = now;
+        if let Some(swept) = self.swept.again_after(self.max_trace_duration, &self.clock) {
+            self.samples.forget_before(swept);
         }
     }
 

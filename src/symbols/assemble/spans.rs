@@ -124,7 +124,7 @@ mod tests {
             _ if name.starts_with("tokio") => Class::Library,
             _ => Class::Own,
         };
-        Symbol { name: name.into(), file: None, line: 0, class, role: Role::Plain }
+        Symbol { name: name.into(), file: None, line: 0, class, role: Role::Plain, task: None }
     }
 
     #[test]

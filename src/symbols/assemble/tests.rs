@@ -29,7 +29,7 @@ fn symbol(address: u64) -> Symbol {
         6 => Role::Body,
         _ => Role::Plain,
     };
-    Symbol { name: name.into(), file: None, line: 0, class, role }
+    Symbol { name: name.into(), file: None, line: 0, class, role, task: None }
 }
 
 pub(super) const HAND: FrameId = FrameId(1_000);

@@ -8,10 +8,8 @@
 //! from outside without its task's help.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-use crossbeam_queue::ArrayQueue;
-
+use super::atomic::{ArrayQueue, AtomicU32, AtomicU64, Ordering, array_of};
 use crate::safety::budget::{CaptureBudget, Reservation};
 
 /// Events in a chunk: 512 x 16 bytes = 8 KiB, two pages; an ordinary request fits into one.
@@ -60,7 +58,7 @@ impl ChunkPool {
                 len: AtomicU32::new(0),
                 owners: AtomicU32::new(0),
                 _bytes: self.budget.try_reserve(CHUNK_BYTES)?,
-                words: [const { [const { AtomicU64::new(0) }; 2] }; CHUNK_EVENTS],
+                words: array_of![[AtomicU64::new(0), AtomicU64::new(0)]; CHUNK_EVENTS],
             }),
         };
         // Relaxed, both: the pool's queue has ordered this after the last use.

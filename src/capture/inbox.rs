@@ -9,31 +9,26 @@
 //! without.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crossbeam_queue::ArrayQueue;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
+use self::queue::Queue;
 use super::native::fork;
-use super::rings::Rings;
+
+mod queue;
 
 /// How long the agent waits after a wake before it drains: a burst costs one wake, and a trace that is
 /// discarded by its host thread within this time costs the agent nothing.
 pub(crate) const COALESCE: Duration = Duration::from_millis(5);
 /// Between two looks of an agent that is told something all the time.
 const LOOK: Duration = Duration::from_millis(20);
-/// So many items are in a hurry by themselves: an eighth of the traces that may be active by default.
-const MANY: usize = 32;
 
 /// A bounded queue from any host thread to one actor.
 #[derive(Debug)]
 pub(crate) struct Inbox<T> {
-    queue: ArrayQueue<T>,
-    rings: Rings,
-    /// Nobody drains it any more.
-    closed: AtomicBool,
+    queue: Queue<T>,
     bell: Notify,
 }
 
@@ -47,29 +42,17 @@ pub(crate) struct Pace {
 
 impl<T> Inbox<T> {
     pub(crate) fn new(capacity: usize) -> Arc<Self> {
-        Arc::new(Self {
-            queue: ArrayQueue::new(capacity.max(1)),
-            rings: Rings::new(),
-            closed: AtomicBool::new(false),
-            bell: Notify::new(),
-        })
+        Arc::new(Self { queue: Queue::new(capacity), bell: Notify::new() })
     }
 
     /// Queues `item` and rings; gives it back when the queue is full or closed. Never waits.
     pub(crate) fn push(&self, item: T) -> Result<(), T> {
-        if fork::is_forked_child() || self.closed.load(Ordering::Relaxed) {
-            // In a forked child: the agent's thread stayed in the parent, and the wake would reach the parent's.
+        if fork::is_forked_child() {
+            // The agent's thread stayed in the parent, and the wake would reach the parent's.
             return Err(item);
         }
-        self.queue.push(item)?;
-        if self.rings.ring() {
+        if self.queue.push(item)? {
             self.bell.notify_one();
-        } else if self.queue.len() >= MANY {
-            self.hurry();
-        }
-        if self.closed.load(Ordering::SeqCst) {
-            // Closed in between, after its last drain perhaps.
-            while self.queue.pop().is_some() {}
         }
         Ok(())
     }
@@ -77,22 +60,19 @@ impl<T> Inbox<T> {
     /// Has what is queued drained within [`COALESCE`].
     pub(crate) fn hurry(&self) {
         // As in `push`.
-        if !fork::is_forked_child() && self.rings.hurry() {
+        if !fork::is_forked_child() && self.queue.rings().hurry() {
             self.bell.notify_one();
         }
     }
 
     /// Takes nothing from now on, and gives out what is queued.
     pub(crate) fn close(&self) -> Vec<T> {
-        // Before the drain: of its change of the rings and a push's one is first. Either the drain sees the item, or the push
-        // sees the flag.
-        self.closed.store(true, Ordering::SeqCst);
-        self.drain().collect()
+        self.queue.close()
     }
 
     /// Whether nobody drains it any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::SeqCst)
+        self.queue.is_closed()
     }
 
     /// Waits until the queue is to be drained. For one at a time, with the same `pace`.
@@ -101,7 +81,7 @@ impl<T> Inbox<T> {
             self.bell.notified().await;
             pace.looks = pace.drained.is_some_and(|drained| drained.elapsed() <= LOOK);
             if pace.looks {
-                self.rings.start_looking();
+                self.queue.rings().start_looking();
             }
             sleep(COALESCE).await;
         }
@@ -115,16 +95,16 @@ impl<T> Inbox<T> {
                 sleep(COALESCE).await;
                 return true;
             }
-            if !self.rings.is_rung() {
+            if !self.queue.rings().is_rung() {
                 break;
             }
             // One drain at a time: a Collector that has much to do gets no second request before it has met the first.
-            if self.rings.hurry() {
+            if self.queue.rings().hurry() {
                 return true;
             }
         }
         pace.looks = false;
-        if self.rings.stop_looking() {
+        if self.queue.rings().stop_looking() {
             self.bell.notify_one();
         }
         false
@@ -132,20 +112,19 @@ impl<T> Inbox<T> {
 
     /// Takes what is queued now: at most one queue's capacity, so that a busy producer cannot hold the drain.
     pub(crate) fn drain(&self) -> impl Iterator<Item = T> + '_ {
-        self.rings.begin_drain();
-        std::iter::from_fn(|| self.queue.pop()).take(self.queue.capacity())
+        self.queue.drain()
     }
 
     /// As whoever drains is told all the time.
     #[cfg(test)]
     pub(crate) fn start_looking(&self) {
-        self.rings.start_looking();
+        self.queue.rings().start_looking();
     }
 
     /// Whether it is woken without a look.
     #[cfg(test)]
     pub(crate) fn is_woken(&self) -> bool {
-        !self.rings.hurry()
+        !self.queue.rings().hurry()
     }
 
     /// Whether more has arrived than the last drain took.
@@ -157,6 +136,7 @@ impl<T> Inbox<T> {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::queue::MANY;
     use super::*;
 
     #[test]
@@ -220,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_drain_that_is_long_in_coming_is_asked_for_once() {
         let (inbox, mut pace) = (Inbox::new(8), Pace { drained: Some(Instant::now()), looks: true });
-        inbox.rings.start_looking();
+        inbox.start_looking();
         inbox.push(1).unwrap();
         inbox.rung(&mut pace).await;
         inbox.push(2).unwrap();
@@ -273,7 +253,7 @@ mod tests {
                 let (mut pace, mut read) = (Pace::default(), 0);
                 while read < (PRODUCERS * EACH) as usize {
                     let rung = timeout(Duration::from_secs(120), inbox.rung(&mut pace)).await;
-                    assert!(rung.is_ok(), "what waits was not told: {read} read, {} wait", inbox.queue.len());
+                    assert!(rung.is_ok(), "what waits was not told: {read} read");
                     read += inbox.drain().count();
                 }
             });

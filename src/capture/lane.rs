@@ -1,7 +1,6 @@
 //! The way of a trace's chunks to its session, from the second chunk on.
 
-use crossbeam_queue::ArrayQueue;
-
+use super::atomic::ArrayQueue;
 use super::chunk::ChunkRef;
 use crate::safety::budget::{CaptureBudget, Reservation};
 

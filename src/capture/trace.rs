@@ -11,7 +11,9 @@ use super::chunk::ChunkRef;
 use super::core::{CaptureCore, InboxItem};
 use super::fresh::SlotNumber;
 use super::lane::ChunkLane;
+use super::open::Open;
 use super::routes::CallMessage;
+use super::signal::Signal;
 use crate::model::counters::Count;
 use crate::model::event::{Capture, cut_identifier};
 use crate::model::ids::TraceId;
@@ -72,10 +74,7 @@ pub(crate) struct SharedTrace {
     phase: AtomicU8,
     /// Where [`FreshTraces`](super::fresh::FreshTraces) keeps it, if it does.
     fresh_slot: AtomicU8,
-    /// The recorder must not write any more: the session is over, whatever ended it.
-    closed: AtomicBool,
-    /// Its label leads here, or is about to.
-    is_routed: AtomicBool,
+    open: Open,
     /// 0 while it runs, then `raw time << 3 | reason + 1`. Set once, by whoever comes first.
     ended: AtomicU64,
     /// The trace has been counted under the one name that says what became of it.
@@ -83,7 +82,7 @@ pub(crate) struct SharedTrace {
     /// Raw time spent in PEER so far; written by the recorder only.
     peer_raw: AtomicU64,
     /// A `Ready` for this trace waits in the inbox.
-    signalled: AtomicBool,
+    signal: Signal,
     /// CPU samples were taken of it, which wait for its end.
     #[cfg(native_capture)]
     sampled: AtomicBool,
@@ -113,12 +112,11 @@ impl SharedTrace {
             lane: OnceLock::new(),
             phase: AtomicU8::new(Phase::Fresh as u8),
             fresh_slot: AtomicU8::new(0),
-            closed: AtomicBool::new(false),
-            is_routed: AtomicBool::new(false),
+            open: Open::new(),
             ended: AtomicU64::new(0),
             settled: AtomicBool::new(false),
             peer_raw: AtomicU64::new(0),
-            signalled: AtomicBool::new(false),
+            signal: Signal::new(),
             #[cfg(native_capture)]
             sampled: AtomicBool::new(false),
             permit: Mutex::new(Some(permit)),
@@ -207,8 +205,8 @@ impl SharedTrace {
     /// Whether recording goes on.
     #[inline]
     pub(crate) fn is_recording(&self) -> bool {
-        // Relaxed: a late look costs events that nobody reads.
-        !self.closed.load(Ordering::Relaxed) && self.ended.load(Ordering::Relaxed) == 0
+        // Relaxed: as in `is_closed`.
+        !self.open.is_closed() && self.ended.load(Ordering::Relaxed) == 0
     }
 
     /// Ends the trace at `raw`, unless it has ended before.
@@ -253,22 +251,17 @@ impl SharedTrace {
 
     /// Makes the trace reachable for call messages under its label, unless it is over.
     pub(crate) fn register_route(self: &Arc<Self>) {
-        self.is_routed.store(true, Ordering::SeqCst);
-        self.core.routes.register(self.clone());
-        // Looked at afterwards: `stop_recording` closes before it looks for a route and takes it away. SeqCst orders the
-        // two flags, and one lock the two changes of the map, so either it finds the route or this finds it closed. A
-        // route left behind would hold the trace, and through it the core, for ever; so would one of a trace that began
+        let is_open = self.open.route(|| self.core.routes.register(self.clone()));
+        // A route left behind would hold the trace, and through it the core, for ever; so would one of a trace that began
         // just as the agent ended, which nobody closes.
-        if self.closed.load(Ordering::SeqCst) || self.core.inbox.is_closed() {
+        if !is_open || self.core.inbox.is_closed() {
             self.core.routes.unregister(self.label);
         }
     }
 
     /// Makes the recorder stop at its next look, and drops calls that are still to come.
     pub(crate) fn stop_recording(&self) {
-        // See `register_route`.
-        self.closed.store(true, Ordering::SeqCst);
-        if self.is_routed.load(Ordering::SeqCst) {
+        if self.open.close() {
             self.core.routes.unregister(self.label);
         }
     }
@@ -293,12 +286,8 @@ impl SharedTrace {
 
     /// Tells the agent that there is something to read; one signal at a time.
     pub(crate) fn signal(self: &Arc<Self>) {
-        if !self.signalled.swap(true, Ordering::AcqRel) {
-            // A full inbox loses the signal, not the data: the Collector looks at every session each second.
-            if self.core.inbox.push(InboxItem::Ready(self.clone())).is_err() {
-                self.signalled.store(false, Ordering::Release);
-            }
-        }
+        // A full inbox loses the signal, not the data: the Collector looks at every session each second.
+        self.signal.give(|| self.core.inbox.push(InboxItem::Ready(self.clone())).is_ok());
         // A trace that has ended holds its permit until its session has read it.
         if self.core.permits.are_scarce() {
             self.core.inbox.hurry();
@@ -307,9 +296,7 @@ impl SharedTrace {
 
     /// The session is about to read: later writes signal again.
     pub(crate) fn acknowledge(&self) {
-        // A swap and not a store: it reads the value of the latest `signal` and so sees all that came before it.
-        // After a store, reading could begin before others see the flag cleared, and their signal would be lost.
-        self.signalled.swap(false, Ordering::AcqRel);
+        self.signal.acknowledge();
     }
 
     /// CPU samples were taken of it.
@@ -342,7 +329,7 @@ impl SharedTrace {
 
     /// Whether the trace has made explicit calls.
     pub(crate) fn has_calls(&self) -> bool {
-        self.is_routed.load(Ordering::Relaxed)
+        self.open.is_routed()
     }
 
     /// Counts the trace's end by its reason.

@@ -1,18 +1,10 @@
 //! Calls an adapter so that nothing it does can reach the agent: not a panic, not a blocked thread.
 //!
-//! A call runs on the blocking pool of the agent's runtime, which polls the adapter's future there:
-//!
-//! ```text
-//! waiting ──► running ──► done          the outcome counts
-//!    │           │
-//!    │           └──────► abandoned     past deadline + GRACE: the thread is left to itself
-//!    └──────────────────► given up      no thread was free in time: the adapter was never called
-//! ```
+//! A call runs on the blocking pool of the agent's runtime, which polls the adapter's future there; `ticket` has its states.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -20,17 +12,17 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
+use self::ticket::{AdapterHealth, Left, MAX_STUCK, Ticket};
 use super::adapter::{BoxedAdapter, ShipContext, ShipperAdapter as _};
 use super::retry::Failure;
 use super::ship_error::ShipError;
 
 #[cfg(test)]
 mod tests;
+mod ticket;
 
 /// What a call may take past its deadline: by then its future has been dropped, so only destructors run.
 const GRACE: Duration = Duration::from_secs(1);
-/// Threads that one adapter may hold past their deadline before it is not called any more.
-const MAX_STUCK: usize = 2;
 
 /// How a call ended.
 #[derive(Debug)]
@@ -72,24 +64,6 @@ impl fmt::Display for Outcome {
             Self::Abandoned => f.write_str("the adapter blocks its thread past its deadline"),
             Self::SwitchedOff => write!(f, "the adapter is switched off: it blocks {MAX_STUCK} threads"),
         }
-    }
-}
-
-/// Counts the threads that one adapter blocks past their deadline.
-#[derive(Debug, Default)]
-pub(crate) struct AdapterHealth {
-    stuck: AtomicUsize,
-}
-
-impl AdapterHealth {
-    /// Calls that block their thread past their deadline now.
-    pub(crate) fn stuck(&self) -> usize {
-        self.stuck.load(Ordering::Acquire)
-    }
-
-    /// Whether the adapter is not called any more; ends when one of its stuck calls comes back after all.
-    pub(crate) fn is_switched_off(&self) -> bool {
-        self.stuck() >= MAX_STUCK
     }
 }
 
@@ -179,12 +153,12 @@ impl<B: Send + Sync + 'static> Contained<B> {
             }
             // `Err`: outside of a runtime, where nothing of ours runs.
             let Ok(handle) = Handle::try_current() else { return Outcome::TimedOut };
-            let ticket = Arc::new(Ticket { state: AtomicU8::new(WAITING), left: Notify::new(), health });
+            let sides = Arc::new(Call { ticket: Ticket::new(health), left: Notify::new() });
             let worker = handle.spawn_blocking({
-                let (handle, ticket) = (handle.clone(), ticket.clone());
-                move || ticket.work(|| handle.block_on(within(deadline, &ticket.left, call)))
+                let (handle, sides) = (handle.clone(), sides.clone());
+                move || sides.work(|| handle.block_on(within(deadline, &sides.left, call)))
             });
-            Caller(ticket).wait(worker, deadline + GRACE).await
+            Caller(sides).wait(worker, deadline + GRACE).await
         }
     }
 }
@@ -207,67 +181,38 @@ where
     }
 }
 
-const WAITING: u8 = 0;
-const RUNNING: u8 = 1;
-const DONE: u8 = 2;
-const ABANDONED: u8 = 3;
-const GIVEN_UP: u8 = 4;
-
-/// One call, seen from both of its sides. The states and their transitions stand in the module's drawing.
+/// One call, seen from both of its sides.
 #[derive(Debug)]
-struct Ticket {
-    state: AtomicU8,
+struct Call {
+    ticket: Ticket,
     /// Notified when nobody waits for the call any more.
     left: Notify,
-    health: Arc<AdapterHealth>,
 }
 
-impl Ticket {
+impl Call {
     /// The worker's side.
     fn work(&self, call: impl FnOnce() -> Outcome) -> Outcome {
-        if !self.advance(WAITING, RUNNING) {
+        if !self.ticket.begin() {
             caught(|| drop(call));
             return Outcome::TimedOut;
         }
         let outcome = caught(call).unwrap_or(Outcome::Panicked);
-        if !self.advance(RUNNING, DONE) {
-            self.health.stuck.fetch_sub(1, Ordering::AcqRel);
-        }
+        self.ticket.end();
         outcome
     }
 
     /// The caller's side, when it stops waiting.
     fn leave(&self) -> Left {
-        if self.advance(WAITING, GIVEN_UP) {
-            return Left::BeforeItBegan;
-        }
-        if self.state.load(Ordering::Acquire) != RUNNING {
-            return Left::AfterItsEnd;
-        }
-        // Counted first, so that the worker never takes back what has not been counted yet.
-        self.health.stuck.fetch_add(1, Ordering::AcqRel);
-        if self.advance(RUNNING, ABANDONED) {
+        let left = self.ticket.leave();
+        if left == Left::WhileItRuns {
             self.left.notify_one();
-            return Left::WhileItRuns;
         }
-        self.health.stuck.fetch_sub(1, Ordering::AcqRel);
-        Left::AfterItsEnd
+        left
     }
-
-    fn advance(&self, from: u8, to: u8) -> bool {
-        self.state.compare_exchange(from, to, Ordering::AcqRel, Ordering::Acquire).is_ok()
-    }
-}
-
-/// When a caller stopped waiting.
-enum Left {
-    BeforeItBegan,
-    WhileItRuns,
-    AfterItsEnd,
 }
 
 /// Leaves the call if it is dropped while waiting, so that a killed actor's stuck call counts as well.
-struct Caller(Arc<Ticket>);
+struct Caller(Arc<Call>);
 
 impl Caller {
     async fn wait(self, mut worker: JoinHandle<Outcome>, until: Instant) -> Outcome {

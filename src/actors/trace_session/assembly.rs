@@ -7,8 +7,9 @@ use std::time::SystemTime;
 
 use super::finalize::{FinalizeJob, HeldClaim};
 use crate::actors::parts::Parts;
+use crate::capture::decoder::EventDecoder;
 use crate::capture::frame::NAMES;
-use crate::capture::reader::{EventDecoder, LaneReader};
+use crate::capture::reader::LaneReader;
 use crate::capture::routes::CallStep;
 use crate::capture::trace::SharedTrace;
 use crate::model::config::Limits;

@@ -7,19 +7,19 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
-use super::pump::{self, Bell};
+use super::bell::Bell;
+use super::pump;
 use super::sampler::{Entered, Sampler, SamplerError, SamplerSettings, SamplerStats};
 use super::samples::{SampleStore, UnwoundSample};
 use super::unwind::{self, OfflineUnwinder};
 use crate::capture::clock::Clock;
 use crate::capture::wakes::Wakes;
+use crate::capture::wakes_pool::WakesPool;
 use crate::model::stack::StackWord;
 use crate::model::time::Nanos;
 use crate::safety::budget::CaptureBudget;
 use crate::safety::lock::lock;
 
-/// Kept for reuse: as many traces as end within a few milliseconds; 1 KiB each.
-const POOLED_WAKES: usize = 256;
 /// Traces with samples that end between two looks, beyond which their samples wait for a sweep.
 const MOST_GONE: usize = 1_024;
 /// Frames of a sample; the outer ones of a deeper stack are missing.
@@ -42,7 +42,7 @@ pub(crate) struct NativeSettings {
 /// See the module.
 pub(crate) struct NativeCapture {
     clock: Clock,
-    wakes: ArrayQueue<Arc<Wakes>>,
+    wakes: WakesPool,
     sampler: Result<Option<Sampler>, SamplerError>,
     samples: SampleStore,
     /// Traces that are gone, with samples that nobody has taken or that are still in a ring.
@@ -96,7 +96,7 @@ impl NativeCapture {
             swept: LastTime::now(&clock),
             checked: LastTime::now(&clock),
             clock,
-            wakes: ArrayQueue::new(POOLED_WAKES),
+            wakes: WakesPool::new(),
             sampler: settings.sampler.map(Sampler::start).transpose(),
             samples: SampleStore::new(&settings.budget),
             gone: ArrayQueue::new(MOST_GONE),
@@ -204,42 +204,11 @@ impl NativeCapture {
 
     /// What wakers of the trace `label` share.
     pub(crate) fn take_wakes(&self, label: u64) -> Arc<Wakes> {
-        let mut pooled = self.wakes.pop();
-        match pooled.as_mut().and_then(Arc::get_mut) {
-            Some(wakes) => wakes.reuse(label),
-            None => pooled = None,
-        }
-        pooled.unwrap_or_else(|| Arc::new(Wakes::new(label)))
+        self.wakes.take(label)
     }
 
     /// Takes them back, unless a waker is left that outlives its trace.
-    pub(crate) fn give_back_wakes(&self, mut wakes: Arc<Wakes>) {
-        if Arc::get_mut(&mut wakes).is_some() {
-            // A full pool hands it back, and it is freed here.
-            drop(self.wakes.push(wakes));
-        }
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "tests")]
-mod tests {
-    use super::*;
-    use crate::capture::wakes::SiteId;
-
-    #[test]
-    fn what_a_late_waker_still_holds_is_not_given_to_another_trace() {
-        let budget = CaptureBudget::new(1 << 20);
-        let settings = NativeSettings { sampler: None, max_trace_duration: Duration::from_secs(60), budget };
-        let capture = NativeCapture::start(Clock::new(), settings, || ()).unwrap();
-        let (late, done) = (capture.take_wakes(1), capture.take_wakes(2));
-        let waker = late.clone();
-        done.hold(SiteId(3));
-        let address = Arc::as_ptr(&done);
-        capture.give_back_wakes(late);
-        capture.give_back_wakes(done);
-        let next = capture.take_wakes(3);
-        assert_eq!((Arc::as_ptr(&next), next.label, waker.label), (address, 3, 1));
-        assert_ne!(Arc::as_ptr(&capture.take_wakes(4)), Arc::as_ptr(&waker));
+    pub(crate) fn give_back_wakes(&self, wakes: Arc<Wakes>) {
+        self.wakes.give_back(wakes);
     }
 }

@@ -1,6 +1,8 @@
 //! What the safe language cannot reach: the only folder with unsafe code, behind safe functions.
 
 #[cfg(native_capture)]
+mod bell;
+#[cfg(native_capture)]
 pub(crate) mod capture;
 pub(crate) mod fork;
 #[cfg(native_capture)]

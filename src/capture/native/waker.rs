@@ -14,13 +14,11 @@
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
-use crossbeam_queue::ArrayQueue;
-
 use super::registers::Registers;
+use crate::capture::atomic::{Arc, ArrayQueue, AtomicUsize, Ordering, statics};
 use crate::capture::wakes::{SiteId, Wakes};
 
 /// Nodes kept for reuse in the process: 1,024 × 56 bytes.
@@ -84,8 +82,10 @@ struct Content {
     is_stable: bool,
 }
 
-/// Nodes that wait for reuse, without content.
-static POOL: LazyLock<ArrayQueue<Box<Node>>> = LazyLock::new(|| ArrayQueue::new(POOLED_NODES));
+statics! {
+    /// Nodes that wait for reuse, without content.
+    static POOL: LazyLock<ArrayQueue<Box<Node>>> = LazyLock::new(|| ArrayQueue::new(POOLED_NODES));
+}
 
 impl<'a> RootWaker<'a> {
     pub(crate) fn new(wakes: &'a Arc<Wakes>, parent: &'a Waker, kind: SiteKind) -> Self {

@@ -1,19 +1,22 @@
 //! What is in force for all threads: set by the agents as they come and go, read by the threads and their handlers.
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 
-/// Counts up each time that the first agent comes; zero while there is none.
-static EPOCH: AtomicU64 = AtomicU64::new(0);
-static PERIOD: AtomicU64 = AtomicU64::new(1);
-/// The rate that the period was made of.
-static HZ: AtomicU32 = AtomicU32::new(0);
-/// Nanoseconds that a tick takes of its thread; 0: not known.
-static TICK_COST: AtomicU64 = AtomicU64::new(0);
-static SIGNAL: AtomicI32 = AtomicI32::new(libc::SIGURG);
-static MAX_THREADS: AtomicUsize = AtomicUsize::new(0);
-/// A timer was deleted whose last tick had not arrived.
-static HAS_LATE_TICKS: AtomicBool = AtomicBool::new(false);
+use crate::capture::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, statics};
+
+statics! {
+    /// Counts up each time that the first agent comes; zero while there is none.
+    static EPOCH: AtomicU64 = AtomicU64::new(0);
+    static PERIOD: AtomicU64 = AtomicU64::new(1);
+    /// The rate that the period was made of.
+    static HZ: AtomicU32 = AtomicU32::new(0);
+    /// Nanoseconds that a tick takes of its thread; 0: not known.
+    static TICK_COST: AtomicU64 = AtomicU64::new(0);
+    static SIGNAL: AtomicI32 = AtomicI32::new(libc::SIGURG);
+    static MAX_THREADS: AtomicUsize = AtomicUsize::new(0);
+    /// A timer was deleted whose last tick had not arrived.
+    static HAS_LATE_TICKS: AtomicBool = AtomicBool::new(false);
+}
 
 /// There are agents. Copied out of the statics as needed: a handler holds it for no longer than it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

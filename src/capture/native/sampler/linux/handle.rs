@@ -12,7 +12,7 @@ use super::install::{Handlers, InstallError};
 use super::ring;
 use super::running::Poll;
 use super::slot::Slot;
-use super::{drain, force, pool, seat, tick_cost, timer};
+use super::{drain, force, last, pool, seat, tick_cost, timer};
 use crate::capture::native::fork::{is_forked_child, watch_forks};
 use crate::capture::native::ticks;
 use crate::model::config::CpuSignal;
@@ -202,24 +202,16 @@ impl Process {
 
     fn end(&mut self) {
         let Some(force) = force::present() else { return };
-        force::end();
-        let has_retired = retire_all();
-        if has_retired && !force::has_late_ticks() {
+        let deadline = Instant::now() + LAST_TICKS;
+        let mut is_late = || {
+            std::thread::yield_now();
+            Instant::now() >= deadline
+        };
+        if last::leave(&mut is_late) {
             // A handler that cannot be taken away forwards all it gets.
             self.handlers.restore(force.signal()).ok();
         }
     }
-}
-
-/// Whether nothing more can come of any timer.
-fn retire_all() -> bool {
-    let deadline = Instant::now() + LAST_TICKS;
-    let mut is_late = || {
-        std::thread::yield_now();
-        Instant::now() >= deadline
-    };
-    // All of them, also after one that could not be waited for.
-    pool::slots().filter(|slot| !slot.retire(&mut is_late)).count() == 0
 }
 
 fn number_of(signal: CpuSignal) -> libc::c_int {

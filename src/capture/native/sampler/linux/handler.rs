@@ -26,6 +26,7 @@ use super::registers::{self, RED_ZONE};
 use super::running::Poll;
 use super::slot::Slot;
 use super::tick_cost;
+use crate::capture::atomic::AtomicU64;
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::RawSample;
 use crate::capture::native::ticks;
@@ -37,7 +38,7 @@ pub(super) type Entry = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, 
 pub(super) const ENTRIES: [Entry; LINKS] =
     [entry::<0>, entry::<1>, entry::<2>, entry::<3>, entry::<4>, entry::<5>, entry::<6>, entry::<7>];
 
-static LIMIT: Limit = Limit::new();
+static LIMIT: Limit = Limit(AtomicU64::new(0));
 
 /// # Safety
 /// Called by the kernel (or by a handler that stands in for it) with what `SA_SIGINFO` promises.

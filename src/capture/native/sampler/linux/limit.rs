@@ -1,6 +1,6 @@
 //! At most so many samples a second over all threads.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::capture::atomic::{AtomicU64, Ordering};
 
 /// 5,000 samples of 0.5 µs and a copy take half a percent of one core.
 const PER_SECOND: u64 = 5_000;
@@ -10,13 +10,9 @@ const BURST: u64 = 100 * COST;
 
 /// A token bucket in one word: the time up to which all samples so far are paid for.
 #[derive(Debug)]
-pub(super) struct Limit(AtomicU64);
+pub(super) struct Limit(pub(super) AtomicU64);
 
 impl Limit {
-    pub(super) const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
     /// Whether one more sample may be taken at `now`, in nanoseconds. Async-signal-safe; tries a bounded number of
     /// times against other threads and then says no.
     pub(super) fn allows(&self, now: u64) -> bool {
@@ -44,14 +40,14 @@ mod tests {
 
     #[test]
     fn a_second_of_more_ticks_than_allowed_gives_what_is_allowed() {
-        let limit = Limit::new();
+        let limit = Limit(AtomicU64::new(0));
         let allowed = (0..20_000).filter(|tick| limit.allows(SECOND + tick * (SECOND / 20_000))).count();
         assert!((5_000..=5_100).contains(&allowed), "{allowed}");
     }
 
     #[test]
     fn a_burst_after_a_rest_is_bounded() {
-        let limit = Limit::new();
+        let limit = Limit(AtomicU64::new(0));
         let at_once = (0..1_000).filter(|_| limit.allows(3_600 * SECOND)).count();
         assert_eq!(at_once, 100);
         assert!(limit.allows(3_600 * SECOND + COST));
@@ -60,7 +56,7 @@ mod tests {
 
     #[test]
     fn fewer_ticks_than_allowed_all_pass() {
-        let limit = Limit::new();
+        let limit = Limit(AtomicU64::new(0));
         assert!((0..10_000).all(|tick| limit.allows(SECOND + tick * COST)));
     }
 }

@@ -11,6 +11,7 @@ mod grid;
 mod handle;
 mod handler;
 mod install;
+mod last;
 mod limit;
 mod pool;
 mod record;

@@ -1,17 +1,19 @@
 //! All slots of the process. Without a lock: a host thread takes one in the middle of a poll, and gives it back as it ends.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
-use std::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize};
 
 use super::cookie::MAX_SLOTS;
 use super::running::Poll;
 use super::slot::Slot;
+use crate::capture::atomic::{AtomicPtr, AtomicU64, AtomicUsize, array_of, statics};
 
-/// Filled from the beginning, without gaps; what is there stays.
-static SLOTS: [AtomicPtr<Slot>; MAX_SLOTS] = [const { AtomicPtr::new(std::ptr::null_mut()) }; MAX_SLOTS];
-static IN_USE: AtomicUsize = AtomicUsize::new(0);
-/// Moves when a thread that got nothing may get something.
-static CHANGES: AtomicU64 = AtomicU64::new(1);
+statics! {
+    /// Filled from the beginning, without gaps; what is there stays.
+    static SLOTS: [AtomicPtr<Slot>; MAX_SLOTS] = array_of![AtomicPtr::new(std::ptr::null_mut()); MAX_SLOTS];
+    static IN_USE: AtomicUsize = AtomicUsize::new(0);
+    /// Moves when a thread that got nothing may get something.
+    static CHANGES: AtomicU64 = AtomicU64::new(1);
+}
 
 /// Why a thread gets no slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,8 @@
 //! piece and begins with its length in words; a zero there means that the next one is at the beginning of the ring.
 
 use std::alloc::Layout;
-use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::capture::atomic::{AtomicUsize, Ordering};
 
 /// 256 KiB: twenty samples of 12 KiB, the ticks between two looks; thirty of 8 KiB; or three of the largest.
 pub(super) const CAPACITY: usize = 32 * 1024;

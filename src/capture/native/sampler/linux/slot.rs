@@ -3,7 +3,6 @@
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 
 use super::cookie::Cookie;
 use super::counters::COUNTERS;
@@ -14,6 +13,7 @@ use super::rest::Rest;
 use super::ring::Ring;
 use super::running::Running;
 use super::timer::{self, TimerId};
+use crate::capture::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use crate::capture::native::fork::is_forked_child;
 use crate::capture::native::thread_stack;
 

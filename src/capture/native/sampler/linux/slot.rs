@@ -112,7 +112,8 @@ impl Slot {
         self.lowest.store(stack.start.next_multiple_of(size_of::<u64>()), Relaxed);
         self.end.store(stack.end, Relaxed);
         self.seed.store(grid::scramble(u64::from(generation) << 32 | self.index as u64), Relaxed);
-        self.lost.store(0, Relaxed);
+        // Release: pairs with the Acquire in `is_late`; `delete_timer` has said before whether the owner before is late.
+        self.lost.store(0, Release);
         self.rest.begin_anew();
         self.generation.store(generation, Relaxed);
         let timer = timer::create(force.signal(), Cookie::new(self.index, generation))?;
@@ -129,13 +130,16 @@ impl Slot {
         if id != NONE {
             let timer = TimerId(id);
             let was_running = timer::disarm(timer);
-            if self.is_late() || !was_running && self.is_armed() {
+            // Acquire: pairs with the Release in `gives_up`.
+            let is_armed = self.armed.load(Acquire) != 0;
+            if self.is_late() || !was_running && is_armed {
                 // It has fired, and the handler has not run.
                 force::expect_late_ticks();
             }
             timer::delete(timer);
         }
-        self.armed.store(0, Relaxed);
+        // Release: pairs with the Acquire in `retire`; what may still come is known before.
+        self.armed.store(0, Release);
     }
 
     #[inline]
@@ -229,11 +233,14 @@ impl Slot {
         if armed == 0 || now < armed.saturating_add(PATIENCE << lost.min(7)) {
             return false;
         }
+        // Before it is given up: whoever finds it not armed knows that it may still come. Release: pairs with the Acquire in
+        // `delete_timer` and `retire`.
+        self.lost.store(lost.saturating_add(1), Relaxed);
         // Cannot hit a later one: the same deadline is set twice only by a timer that was stopped before it, and this one is
         // long past.
-        let has_given_up = self.armed.compare_exchange(armed, 0, Relaxed, Relaxed).is_ok();
-        if has_given_up {
-            self.lost.store(lost.saturating_add(1), Relaxed);
+        let has_given_up = self.armed.compare_exchange(armed, 0, Release, Relaxed).is_ok();
+        if !has_given_up {
+            self.lost.store(lost, Relaxed);
         }
         has_given_up
     }
@@ -241,7 +248,7 @@ impl Slot {
     /// Whether a tick was given up, and none has come since: that one may still come. A timer has one signal at a time
     /// on its way, so each that comes is the last.
     fn is_late(&self) -> bool {
-        self.lost.load(Relaxed) != 0
+        self.lost.load(Acquire) != 0
     }
 
     /// For the last agent, once it has left: deletes the timer. False when something may still come of it, and then
@@ -252,10 +259,12 @@ impl Slot {
                 return false;
             }
         }
-        while self.is_armed() {
+        // Acquire: pairs with the Release in `delete_timer` and `gives_up`.
+        while self.armed.load(Acquire) != 0 {
             let id = self.timer.load(Acquire);
-            // Asked first: since Linux 6.13 setting a timer drops what it has sent, and then nobody clears `armed`.
-            if id == NONE || timer::runs(TimerId(id)) && timer::disarm(TimerId(id)) {
+            // Asked first: since Linux 6.13 setting a timer drops what it has sent, and then nobody clears `armed`. Where there
+            // is none any more, its owner is about to say whether it has fired, and clears `armed` after that.
+            if id != NONE && timer::runs(TimerId(id)) && timer::disarm(TimerId(id)) {
                 self.armed.store(0, Relaxed);
             } else if is_late() {
                 return false;

@@ -1,7 +1,21 @@
-pub(crate) mod atomic {
-    pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-}
+pub(crate) mod atomic;
+#[path = "../../../../src/capture/chunk.rs"]
+pub(crate) mod chunk;
+#[path = "../../../../src/capture/lane.rs"]
+pub(crate) mod lane;
+pub(crate) mod native;
+#[path = "../../../../src/capture/open.rs"]
+pub(crate) mod open;
+#[path = "../../../../src/capture/inbox/queue.rs"]
+pub(crate) mod queue;
+#[path = "../../../../src/capture/reader.rs"]
+pub(crate) mod reader;
 #[path = "../../../../src/capture/rings.rs"]
 pub(crate) mod rings;
+#[path = "../../../../src/capture/signal.rs"]
+pub(crate) mod signal;
+pub(crate) mod trace;
 #[path = "../../../../src/capture/wakes.rs"]
 pub(crate) mod wakes;
+#[path = "../../../../src/capture/wakes_pool.rs"]
+pub(crate) mod wakes_pool;

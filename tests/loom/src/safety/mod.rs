@@ -1,0 +1,2 @@
+#[path = "../../../../src/safety/budget.rs"]
+pub(crate) mod budget;

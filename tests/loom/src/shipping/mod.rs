@@ -1,0 +1,2 @@
+#[path = "../../../../src/shipping/contained/ticket.rs"]
+pub(crate) mod ticket;

@@ -114,10 +114,10 @@ impl ChunkRef {
         self.chunk.as_ref().map_or(0, |chunk| chunk.len.load(Ordering::Acquire) as usize)
     }
 
-    /// The event at `index`: its word and its raw time. Only below [`ChunkRef::len`].
-    pub(crate) fn read(&self, index: usize) -> Option<(u64, u64)> {
-        let slot = self.chunk.as_ref()?.words.get(index)?;
-        Some((slot[0].load(Ordering::Relaxed), slot[1].load(Ordering::Relaxed)))
+    /// The events that have been written, from number `from` on: word and raw time.
+    pub(crate) fn read(&self, from: usize) -> impl Iterator<Item = (u64, u64)> {
+        let written = self.chunk.as_ref().and_then(|chunk| chunk.words.get(from..self.len())).unwrap_or_default();
+        written.iter().map(|slot| (slot[0].load(Ordering::Relaxed), slot[1].load(Ordering::Relaxed)))
     }
 }
 
@@ -156,7 +156,7 @@ mod tests {
         let reader = writer.clone();
         assert!(pool.take().is_none(), "the budget is one chunk");
         writer.write(0, 7, 8);
-        assert_eq!((reader.len(), reader.read(0)), (1, Some((7, 8))));
+        assert_eq!(reader.read(0).collect::<Vec<_>>(), [(7, 8)]);
         drop(writer);
         assert!(pool.take().is_none(), "the reader still has it");
         drop(reader);

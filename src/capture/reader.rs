@@ -17,36 +17,40 @@ impl LaneReader {
     pub(crate) fn read(&mut self, trace: &SharedTrace, most: usize, mut each: impl FnMut(u64, u64)) -> usize {
         let mut read = 0;
         while read < most {
-            let Some((word, raw)) = self.next_event(trace) else { break };
-            each(word, raw);
-            read += 1;
+            let count = self.read_chunk(most - read, &mut each);
+            read += count;
+            if count == 0 && !self.go_on(trace) {
+                break;
+            }
         }
         read
     }
 
-    fn next_event(&mut self, trace: &SharedTrace) -> Option<(u64, u64)> {
-        loop {
-            if let Some(event) = self.next_in_chunk() {
-                return Some(event);
-            }
-            match self.upcoming.take() {
-                // Looked at again after the next one was handed over: nothing more can come into this one.
-                Some(next) => (self.chunk, self.next) = (Some(next), 0),
-                None => {
-                    if self.next == CHUNK_EVENTS {
-                        // Read to its end: back to the pool, even if the next one is long in coming.
-                        self.chunk = None;
-                    }
-                    self.upcoming = Some(trace.next_chunk()?);
-                }
-            }
+    /// What there is in the chunk at hand, as `read`.
+    fn read_chunk(&mut self, most: usize, each: &mut impl FnMut(u64, u64)) -> usize {
+        let Some(chunk) = &self.chunk else { return 0 };
+        let from = self.next;
+        for (word, raw) in chunk.read(from).take(most) {
+            self.next += 1;
+            each(word, raw);
         }
+        self.next - from
     }
 
-    fn next_in_chunk(&mut self) -> Option<(u64, u64)> {
-        let chunk = self.chunk.as_ref()?;
-        let event = (self.next < chunk.len()).then(|| chunk.read(self.next)).flatten()?;
-        self.next += 1;
-        Some(event)
+    /// After the last event of the chunk at hand; false when there is nothing more for now.
+    fn go_on(&mut self, trace: &SharedTrace) -> bool {
+        match self.upcoming.take() {
+            // Looked at again after the next one was handed over: nothing more can come into this one.
+            Some(next) => (self.chunk, self.next) = (Some(next), 0),
+            None => {
+                if self.next == CHUNK_EVENTS {
+                    // Read to its end: back to the pool, even if the next one is long in coming.
+                    self.chunk = None;
+                }
+                self.upcoming = trace.next_chunk();
+                return self.upcoming.is_some();
+            }
+        }
+        true
     }
 }

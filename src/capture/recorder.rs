@@ -30,7 +30,7 @@ use crate::model::trace_event::{EndReason, TraceEvent};
 /// The last event of a chunk is kept free for [`TraceEvent::Starved`].
 const USABLE: usize = CHUNK_EVENTS - 1;
 /// Full chunks that the agent is woken for at once while there is room: waking a thread takes longer than reading one.
-const CHUNKS_A_SIGNAL: u32 = 8;
+const CHUNKS_A_SIGNAL: u32 = 16;
 
 /// How a poll ended for the trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +87,10 @@ pub(crate) struct Recorder {
     clock: Clock,
     chunk: ChunkRef,
     next: usize,
-    /// Chunks begun so far; one means that the host thread may still discard the trace.
+    /// Chunks begun so far.
     chunks: u32,
+    /// Slots of the chunks before this one.
+    before: u64,
     /// Which poll this is; frames of earlier polls are closed.
     poll: u32,
     /// Frames open in this poll.
@@ -124,6 +126,7 @@ impl Recorder {
             chunk,
             next: 0,
             chunks: 1,
+            before: 0,
             poll: 0,
             depth: 0,
             #[cfg(feature = "tracing")]
@@ -353,6 +356,7 @@ impl Recorder {
         let Some(chunk) = next else { return false };
         self.chunk = chunk;
         self.chunks += 1;
+        self.before += self.next as u64;
         self.next = 0;
         true
     }
@@ -383,8 +387,7 @@ impl Recorder {
         if !self.shared.is_recording() {
             return;
         }
-        let is_short = self.chunks == 1 && self.is_below_threshold(now);
-        if (is_short || !self.has_run) && self.shared.discard() {
+        if (!self.has_run || self.is_below_threshold(now)) && self.shared.discard() {
             self.settle_here(reason);
         } else if self.shared.end(reason, now) {
             self.shared.signal();
@@ -400,7 +403,7 @@ impl Recorder {
         let shared = &self.shared;
         if self.has_run {
             shared.count_end(reason);
-            shared.core.counters.add(Count::Events, self.next as u64);
+            shared.core.counters.add(Count::Events, self.before + self.next as u64);
             shared.settle(Count::BelowThreshold);
         } else {
             shared.settle(Count::NeverRun);

@@ -316,7 +316,7 @@ impl SharedTrace {
             calls.push(message);
         }
         if waiting == MAX_WAITING_CALLS / 2 {
-            // Chunks are read eight at a time, and one holds the events of a hundred calls.
+            // Chunks are read sixteen at a time, and one holds the events of a hundred calls.
             self.signal_in_hurry();
         }
         has_room

@@ -2,11 +2,14 @@
 
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use futures::future::join;
 
 use super::rig::{Rig, once, own, poll};
+use crate::capture::admission;
 use crate::capture::call::call_named;
+use crate::capture::chunk::CHUNK_EVENTS;
 use crate::capture::current::current_trace_id;
 use crate::capture::frame::{FrameExt, FrameGuard, in_frame};
 use crate::capture::recorder::Leave;
@@ -244,6 +247,19 @@ fn a_scope_in_which_nothing_ran_is_discarded_by_its_thread() {
     }
     assert_eq!((rig.count(Count::Started), rig.count(Count::NeverRun)), (2, 2));
     assert_eq!((rig.core.permits.active(), rig.count(Count::Done), rig.count(Count::Cancelled)), (0, 0, 0));
+}
+
+#[test]
+fn a_short_trace_is_discarded_by_its_thread_however_many_events_it_has() {
+    const CALLS: usize = 40 * CHUNK_EVENTS;
+    let rig = Rig::above(Duration::from_secs(1));
+    admission::unit(&rig.core, "unit", || "test").in_scope(|| (0..CALLS).for_each(|_| in_frame("f", || ())));
+    assert!(rig.take_up().is_none(), "not even where its session was asked for");
+    assert_eq!((rig.count(Count::BelowThreshold), rig.count(Count::Done)), (1, 1));
+    // Each call and its return, and the beginning.
+    assert_eq!(rig.count(Count::Events), 2 * CALLS as u64 + 1);
+    rig.core.release_idle();
+    assert_eq!((rig.core.permits.active(), rig.core.budget.used()), (0, 0));
 }
 
 #[test]

@@ -29,17 +29,17 @@ fn the_agent_is_woken_for_several_full_chunks_at_once() {
     let rig = Rig::new();
     let (mut scope, session) = rig.admit();
     let told = || rig.core.inbox.drain().count();
-    // In and Out beside them: into the seventh chunk.
-    poll_once(&mut scope, || fill(&rig, 6));
+    // In and Out beside them: into the fifteenth chunk.
+    poll_once(&mut scope, || fill(&rig, 14));
     assert_eq!(told(), 0);
     poll_once(&mut scope, || fill(&rig, 1));
-    assert_eq!(told(), 1, "seven are full");
+    assert_eq!(told(), 1, "fifteen are full");
     session.trace.acknowledge();
-    poll_once(&mut scope, || fill(&rig, 7));
+    poll_once(&mut scope, || fill(&rig, 15));
     assert_eq!(told(), 0);
     scope.finish();
     assert_eq!(told(), 1, "at its end, however little there is");
-    assert_eq!(total(session), 14 * CHUNK_EVENTS as u64 / 2);
+    assert_eq!(total(session), 30 * CHUNK_EVENTS as u64 / 2);
 }
 
 /// `told` while the agent looks by itself: whether that has woken it.
@@ -66,7 +66,7 @@ fn an_end_waits_for_the_agents_look_unless_permits_are_scarce() {
 fn full_chunks_and_many_calls_do_not_wait_for_it() {
     let rig = Rig::new();
     let (mut scope, session) = rig.admit();
-    assert!(wakes_one_that_looks(&rig, || poll_once(&mut scope, || fill(&rig, 8))));
+    assert!(wakes_one_that_looks(&rig, || poll_once(&mut scope, || fill(&rig, 16))));
     let call = |call| CallMessage { call, step: CallStep::Send, raw: 1 };
     let deliver =
         |calls: std::ops::Range<u32>| assert!(calls.into_iter().all(|number| session.trace.deliver(call(number))));

@@ -53,6 +53,15 @@ impl Rig {
     }
 
     pub(crate) fn with(limits: Limits) -> Self {
+        Self::of(limits, Duration::ZERO)
+    }
+
+    /// What ends below `threshold` is discarded.
+    pub(crate) fn above(threshold: Duration) -> Self {
+        Self::of(limits(), threshold)
+    }
+
+    fn of(limits: Limits, threshold: Duration) -> Self {
         let (clock, mock) = Clock::mock();
         let core = CaptureCore::new(CoreParts {
             #[cfg(native_capture)]
@@ -63,7 +72,7 @@ impl Rig {
             permits: ActivePermits::new(limits.max_active_traces),
             dedupe: DedupeTable::new(Duration::ZERO, 1),
             handlers: Handlers::default(),
-            rules: Rules { limits: Arc::new(limits), threshold_for_tests: Some(Duration::ZERO) },
+            rules: Rules { limits: Arc::new(limits), threshold_for_tests: Some(threshold) },
         });
         core.open(Shut::NotRunning);
         Self { core, mock }

@@ -17,8 +17,10 @@ const SITES_A_POLL: usize = 16;
 const SITES_A_TRACE: u64 = 2_000;
 const FREE_SITES: u64 = 64;
 const STABLE_POLLS: usize = 16;
-/// No more are refused than there are such polls.
-const LEAVES: usize = 30;
+/// For each leaf that is refused.
+const POLLS_A_LEAF: usize = 4;
+/// Those that are refused have no more polls than these.
+const LEAVES: usize = SITES_A_POLL + STABLE_POLLS / POLLS_A_LEAF;
 
 fn agent() -> TestAgent {
     // Without samples: nothing else is to be captured.
@@ -124,9 +126,9 @@ fn shared_polls(leaves: usize, mut each: impl FnMut(&Waker, usize)) -> usize {
 }
 
 #[test]
-fn as_many_leaves_as_register_twice_share_their_waker_for_as_many_polls() {
-    for leaves in [SITES_A_POLL + STABLE_POLLS + 1, 100, 1_000] {
-        assert_eq!(shared_polls(leaves, |_, _| ()), leaves - SITES_A_POLL);
+fn leaves_that_register_twice_share_their_waker_for_four_times_as_many_polls() {
+    for (leaves, polls) in [(SITES_A_POLL + 1, STABLE_POLLS), (SITES_A_POLL + 5, 20), (100, 336), (1_000, 3_936)] {
+        assert_eq!(shared_polls(leaves, |_, _| ()), polls);
     }
 }
 
@@ -145,7 +147,7 @@ fn a_leaf_that_comes_later_has_captures_begin_again() {
             drop(waker.clone());
         }
     };
-    assert_eq!(shared_polls(1_000, only_in_the_first), 1_000 - SITES_A_POLL);
+    assert_eq!(shared_polls(1_000, only_in_the_first), POLLS_A_LEAF * (1_000 - SITES_A_POLL));
 }
 
 #[test]

@@ -33,11 +33,13 @@ const PART_OF_CPU: u64 = 20;
 /// Frames of an await site; the outer ones of a deeper stack are missing.
 const SITE_FRAMES: usize = 128;
 /// Polls with the stable waker after the first one past a bound, and what they are multiplied by at each further one:
-/// going back to capturing makes every leaf future register twice. If there are more such leaves than polls, as many as
-/// leaves (so a poll pays for one of them), unless another leaf comes.
+/// going back to capturing makes every leaf future register twice. At least [`POLLS_A_LEAF`] for each such leaf, unless another
+/// leaf comes.
 const STABLE_POLLS: u32 = 16;
 const STABLE_GROWTH: u32 = 8;
 const MAX_STABLE_POLLS: u32 = 1 << 16;
+/// A poll pays for a quarter of a leaf's second registration.
+const POLLS_A_LEAF: u32 = 4;
 
 /// Polls that the counters are told of at once.
 const UNCOUNTED_POLLS: u64 = 64;
@@ -145,7 +147,8 @@ impl Stable {
     /// A poll has refused so many leaves: the next ones are given it.
     fn begin(&mut self, refused: u32) {
         self.polls_left = self.next_polls;
-        self.polls_more = refused.min(MAX_STABLE_POLLS).saturating_sub(self.next_polls);
+        let most = refused.saturating_mul(POLLS_A_LEAF).min(MAX_STABLE_POLLS);
+        self.polls_more = most.saturating_sub(self.next_polls);
         self.next_polls = self.next_polls.saturating_mul(STABLE_GROWTH).min(MAX_STABLE_POLLS);
     }
 

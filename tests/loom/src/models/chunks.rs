@@ -56,7 +56,7 @@ impl Watched {
         self.chunk.with_mut(|_| ());
         assert_eq!(chunk.len(), 0);
         chunk.write(0, 5, 6);
-        assert_eq!(chunk.read(0), Some((5, 6)));
+        assert_eq!(chunk.read(0).next(), Some((5, 6)));
         true
     }
 

@@ -31,7 +31,7 @@ const KEPT_FOR_RANGE: usize = 32;
 pub(super) struct RawFrame {
     /// As the linker knows it where that is said, else the bare name.
     pub(super) name: Option<String>,
-    /// Of tokio's functions for one type of task, which the linker's names may not tell apart: `complete<shop::load, ..>`.
+    /// Of tokio's functions that end a task, which the linker's names may not tell apart: `complete<shop::load, ..>`.
     pub(super) own_name: Option<String>,
     pub(super) file: Option<String>,
     pub(super) line: u32,
@@ -127,7 +127,7 @@ impl DebugInfo {
             // An error ends the list: what came before it holds.
             while let Ok(Some(frame)) = frames.next() {
                 let mut named = raw_frame(&frame);
-                if named.name.as_deref().is_some_and(task::is_of_one_task) {
+                if named.name.as_deref().is_some_and(task::ends_a_task) {
                     named.own_name = frame.dw_die_offset.and_then(|entry| self.own_name(address, entry));
                 }
                 raw.push(named);

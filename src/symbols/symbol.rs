@@ -37,6 +37,6 @@ pub(crate) struct Symbol {
     pub(crate) line: u32,
     pub(crate) class: Class,
     pub(crate) role: Role,
-    /// Of tokio's functions for one type of task: whose task that is.
+    /// Of tokio's functions that end a task: whose task that is.
     pub(crate) task: Option<Arc<str>>,
 }

@@ -1,52 +1,55 @@
-//! What a task of tokio's runs: read from the functions that tokio has for each type of task. Pure.
+//! Whose task it was that has ended: read from the function that tokio has for each type of task. Pure.
 
 use super::name::{self, arguments};
 use super::symbol::Class;
 
-/// How both ways to write a linker's name begin the functions of `tokio::runtime::task::harness`, whose first argument is
-/// the task's future.
+/// What ends a task; its first argument is the task's future.
+const COMPLETE: &str = "tokio::runtime::task::harness::Harness::complete";
+/// How both ways to write a linker's name have its module.
 const HARNESS: &str = "7runtime4task7harness";
 
 /// In which segments the debug information has the types of closures and of async functions and blocks.
 const BODY: &str = "_env#";
 
-/// Whether the function with this linker's name exists once for each type of task.
-pub(super) fn is_of_one_task(linkage_name: &str) -> bool {
-    linkage_name.contains(HARNESS)
+/// What futures that run their first argument begin with.
+const WRAPPERS: [&str; 8] = [
+    "alloc::boxed::Box",
+    "core::pin::Pin",
+    "flame_on::",
+    "futures_util::future::",
+    "tokio::runtime::blocking::task::BlockingTask",
+    "tokio::task::coop::",
+    "tokio::time::timeout::Timeout",
+    "tracing::instrument::",
+];
+
+/// Whether the function with this linker's name ends a task. It exists once for each type of task.
+pub(super) fn ends_a_task(linkage_name: &str) -> bool {
+    linkage_name.contains(HARNESS) && name::read(linkage_name).text == COMPLETE
 }
 
-/// Futures that run their first argument.
-const WRAPPERS: [&str; 2] = ["core::pin::Pin", "alloc::boxed::Box"];
-
-/// Whose task it is that `function` runs or ends, a name with its arguments as the debug information has it: the user's
-/// async function, the function that has the block or closure in it, or the future's type.
+/// Whose task it is that `function` ends, a name with its arguments as the debug information has it: the user's async
+/// function, the function that has the block or closure in it, or the future's type.
 pub(super) fn of_function(function: &str) -> Option<String> {
     let future = arguments(function)?.next()?;
-    let bodies = paths(future).filter(|path| path.rsplit("::").next().is_some_and(|last| last.contains(BODY)));
-    // Other arguments of a library's future say nothing of who runs.
-    bodies
-        .filter_map(own)
-        .next()
-        .or_else(|| std::iter::successors(Some(future), |outer| wrapped(outer)).find_map(of_type))
+    std::iter::successors(Some(future), |outer| wrapped(outer)).find_map(own)
 }
 
+/// Other arguments of a library's future say nothing of who runs: they are its connector, say, or its body.
 fn wrapped(future: &str) -> Option<&str> {
-    WRAPPERS.contains(&paths(future).next()?).then_some(arguments(future)?.next()?)
+    let path = path_of(future);
+    let is_wrapper = !path.contains(BODY) && WRAPPERS.iter().any(|wrapper| path.starts_with(wrapper));
+    is_wrapper.then_some(arguments(future)?.next()?)
 }
 
-fn of_type(future: &str) -> Option<String> {
-    own(paths(future).next()?)
-}
-
-/// The paths in a type, from left to right.
-fn paths(text: &str) -> impl Iterator<Item = &str> {
-    let is_of_path = |character: char| character.is_alphanumeric() || "_:{}#".contains(character);
-    text.split(move |character| !is_of_path(character)).filter(|path| !path.is_empty())
-}
-
-fn own(path: &str) -> Option<String> {
-    let named = name::read(path);
+fn own(future: &str) -> Option<String> {
+    let named = name::read(path_of(future));
     (name::class_of(&named, None) == Class::Own).then_some(named.text)
+}
+
+/// The type `future` without its arguments.
+fn path_of(future: &str) -> &str {
+    future.split('<').next().unwrap_or(future)
 }
 
 #[cfg(test)]
@@ -73,9 +76,15 @@ mod tests {
             ("tokio::runtime::blocking::task::BlockingTask<shop::hash::{closure_env#0}>", Some("shop::hash")),
             ("tokio::runtime::blocking::task::BlockingTask<fn(shop::Order) -> u8>", None),
             ("core::pin::Pin<alloc::boxed::Box<shop::Upload<u8>, alloc::alloc::Global>>", Some("shop::Upload")),
-            ("shop::Upload<(u8, fn() -> shop::x::{closure_env#0})>", Some("shop::x")),
+            ("shop::Upload<(u8, fn() -> shop::x::{closure_env#0})>", Some("shop::Upload")),
+            (
+                "futures_util::future::future::map::Map<shop::work::{async_fn_env#0}, shop::x::{closure_env#0}>",
+                Some("shop::work"),
+            ),
             ("shop::Upload<alloc::string::String>", Some("shop::Upload")),
             ("tokio::runtime::blocking::task::BlockingTask<tokio::fs::read::{closure_env#0}<shop::Path>>", None),
+            ("hyper_util::client::connect::{async_fn_env#0}<shop::connect::{closure_env#0}, shop::Body>", None),
+            ("hyper::client::conn::http1::Connection<shop::Io, shop::Body>", None),
             (
                 "core::pin::Pin<alloc::boxed::Box<(dyn core::future::future::Future<Output=shop::Reply> + core::marker::Send)>>",
                 None,
@@ -91,11 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn functions_of_one_task_are_known_in_both_manglings() {
-        assert!(is_of_one_task("_ZN5tokio7runtime4task7harness20Harness$LT$T$C$S$GT$8complete17hf0d94e226cb67a75E"));
-        assert!(is_of_one_task(
-            "_RNvMs1_NtNtNtCsb1Q3fXx_5tokio7runtime4task7harnessINtB5_7HarnessNCNvCs1_4shop4load0E8completeB1_"
-        ));
-        assert!(!is_of_one_task("_ZN5tokio7runtime4task22LocalNotified$LT$S$GT$3run17h5cab7d66ca3b452aE"));
+    fn what_ends_a_task_is_known_in_both_manglings() {
+        assert!(ends_a_task("_ZN5tokio7runtime4task7harness20Harness$LT$T$C$S$GT$8complete17hf0d94e226cb67a75E"));
+        let of_complete = |function| {
+            const MODULE: &str = "NtNtNtCs1_5tokio7runtime4task7harness";
+            format!("_RNvM{MODULE}INt{MODULE}7HarnessNCNvCs2_4shop8complete0E{function}")
+        };
+        assert!(ends_a_task(&of_complete("8complete")));
+        // Library code in the middle of its poll answers for nobody.
+        assert!(!ends_a_task(&of_complete("4poll")));
+        assert!(!ends_a_task("_ZN5tokio7runtime4task7harness20Harness$LT$T$C$S$GT$4poll17hf24baea8cb1952b8E"));
+        assert!(!ends_a_task("_ZN5tokio7runtime4task22LocalNotified$LT$S$GT$3run17h5cab7d66ca3b452aE"));
     }
 }

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use super::atomic::{ArrayQueue, AtomicU32, AtomicU64, Ordering, array_of};
+use crate::safety::atomic::{ArrayQueue, AtomicU32, AtomicU64, Ordering, array_of};
 use crate::safety::budget::{CaptureBudget, Reservation};
 
 /// Events in a chunk: 512 x 16 bytes = 8 KiB, two pages; an ordinary request fits into one.

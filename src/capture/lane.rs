@@ -1,7 +1,7 @@
 //! The way of a trace's chunks to its session, from the second chunk on.
 
-use super::atomic::ArrayQueue;
 use super::chunk::ChunkRef;
+use crate::safety::atomic::ArrayQueue;
 use crate::safety::budget::{CaptureBudget, Reservation};
 
 /// Bytes of one place in a lane: the handle, and the queue's own stamp.

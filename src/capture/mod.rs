@@ -5,7 +5,6 @@
 //! must hear of goes into a bounded [`inbox`], and what it may have to look for into a table ([`fresh`]).
 
 pub(crate) mod admission;
-pub(crate) mod atomic;
 pub(crate) mod call;
 pub(crate) mod chunk;
 pub(crate) mod clock;

@@ -1,6 +1,6 @@
 //! Whether a trace is open for its recorder and for call messages.
 
-use super::atomic::{AtomicBool, Ordering};
+use crate::safety::atomic::{AtomicBool, Ordering};
 
 /// See the module.
 #[derive(Debug)]

@@ -91,6 +91,8 @@ pub(crate) struct Recorder {
     chunks: u32,
     /// Slots of the chunks before this one.
     before: u64,
+    /// Of all slots, those with the frames of stacks.
+    frames: u64,
     /// Which poll this is; frames of earlier polls are closed.
     poll: u32,
     /// Frames open in this poll.
@@ -127,6 +129,7 @@ impl Recorder {
             next: 0,
             chunks: 1,
             before: 0,
+            frames: 0,
             poll: 0,
             depth: 0,
             #[cfg(feature = "tracing")]
@@ -403,7 +406,8 @@ impl Recorder {
         let shared = &self.shared;
         if self.has_run {
             shared.count_end(reason);
-            shared.core.counters.add(Count::Events, self.before + self.next as u64);
+            let slots = self.before + self.next as u64;
+            shared.core.counters.add(Count::Events, slots.saturating_sub(self.frames));
             shared.settle(Count::BelowThreshold);
         } else {
             shared.settle(Count::NeverRun);

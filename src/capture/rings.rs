@@ -3,7 +3,7 @@
 //! Whoever drains either sleeps until it is woken, or looks by itself every now and then and is woken only in a hurry.
 //! From the first ring until the next drain it owes a look, or is owed a wake.
 
-use super::atomic::{AtomicU32, Ordering};
+use crate::safety::atomic::{AtomicU32, Ordering};
 
 /// Set from the first ring until the next drain.
 const RUNG: u32 = 1;

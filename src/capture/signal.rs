@@ -1,6 +1,6 @@
 //! One signal at a time from a trace's recorder to whoever reads it.
 
-use super::atomic::{AtomicBool, Ordering};
+use crate::safety::atomic::{AtomicBool, Ordering};
 
 /// Set while a signal waits.
 #[derive(Debug)]

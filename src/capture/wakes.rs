@@ -6,9 +6,9 @@
 //! A wake that finds the place taken is forwarded like any other and not recorded: only the first one after a poll
 //! says who was waited for. All of it is atomics; a waker never waits here, whatever thread it wakes from.
 
-use super::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::model::frame::FrameId;
 use crate::model::stack::StackWord;
+use crate::safety::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// Await sites of one trace at most: what the bound on captures allows (2,000), in whole words of bits.
 pub(crate) const MAX_SITES: u32 = 2_048;

@@ -1,7 +1,7 @@
 //! What wakers share, from one trace to the next.
 
-use super::atomic::{Arc, ArrayQueue};
 use super::wakes::Wakes;
+use crate::safety::atomic::{Arc, ArrayQueue};
 
 /// Kept for reuse: as many traces as end within a few milliseconds; 1 KiB each.
 const POOLED_WAKES: usize = 256;

@@ -176,7 +176,7 @@ counters! {
     FinalizeFailed => finalize_failed,
     /// Dropped: not sent when the shutdown's limit was over.
     LostAtShutdown => lost_at_shutdown,
-    /// Events that sessions have read.
+    /// Events of traces: those that sessions have read, and those of traces that their threads have discarded.
     Events => events,
     /// Frames left out because a budget was used up.
     SuppressedFrames => suppressed_frames,

@@ -32,9 +32,11 @@ pub struct NativeStats {
     pub handler_replaced: bool,
     /// Threads without samples in this process, because `max_sampled_threads` had them.
     pub threads_refused: u64,
-    /// Threads without samples in this process, because the system gave them no timer, or no memory for their ring.
+    /// Times that a thread of this process got no samples because the system gave it no timer, or no memory for its ring. It
+    /// asks again when another thread has ended.
     pub threads_failed: u64,
-    /// Threads that blocked the signal when they polled traced work first. They have no samples while they do.
+    /// Times that a thread of this process was found to block the signal, in its first traced poll of an agent. It has no samples
+    /// while it does.
     pub threads_blocking: u64,
     /// Times that no timer was armed in this process, because the signal would have ended it: its default action was in force.
     pub ticks_withheld: u64,

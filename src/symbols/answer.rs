@@ -37,9 +37,9 @@ pub(crate) fn answered_by(symbols: &[Symbol]) -> Option<Arc<str>> {
     if inside.iter().any(|symbol| is_one_of(symbol, &DRIVERS)) {
         return None;
     }
-    if inside.iter().any(|symbol| is_one_of(symbol, &TASKS)) {
-        // Nothing of the user's ran any more: what it was waits in the types.
-        return inside.iter().rev().find_map(|symbol| symbol.task.clone());
+    if let Some(task) = inside.iter().rfind(|symbol| is_one_of(symbol, &TASKS)) {
+        // Nothing of the user's runs: a task has ended, whose type says what it was, or a library's wakes on its own account.
+        return task.task.clone();
     }
     let task = before.iter().rposition(|symbol| is_one_of(symbol, &SCHEDULERS)).map_or(0, |at| at + 1);
     let task = symbols.get(task..).unwrap_or_default();
@@ -112,6 +112,13 @@ mod tests {
         // It had ended before: its last words are another's.
         symbols.push(stack(&[("shop::Guard::drop", Class::Own)]).remove(0));
         assert_eq!(answered_by(&symbols).as_deref(), Some("shop::Guard::drop"));
+        // Another one that has no name ends around it, and a library's runs inside of it.
+        let mut around = stack(&[POLL, COMPLETE, POLL, COMPLETE]);
+        around.iter_mut().take(2).for_each(|symbol| symbol.task = Some("shop::around".into()));
+        assert_eq!(answered_by(&around), None);
+        around.truncate(3);
+        around.push(stack(&[("hyper::proto::dispatch", Class::Library)]).remove(0));
+        assert_eq!(answered_by(&around), None);
         // No frame of the user's at all.
         assert_eq!(answered_by(symbols.get(4..7).unwrap_or_default()).as_deref(), Some("shop::ended"));
     }

@@ -1,6 +1,6 @@
 //! Functions, inlined ones too, by debug information.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -11,6 +11,7 @@ use addr2line::{Context, Frame, LookupContinuation as _, LookupResult, SplitDwar
 
 use super::diagnose::Split;
 use super::elf::{ElfFile, UnpackBudget};
+use super::libraries::Libraries;
 use super::pages::PageCache;
 use super::reader::Reader;
 use super::{entry, task};
@@ -31,8 +32,8 @@ const KEPT_FOR_RANGE: usize = 32;
 pub(super) struct RawFrame {
     /// As the linker knows it where that is said, else the bare name.
     pub(super) name: Option<String>,
-    /// Of tokio's functions that end a task, which the linker's names may not tell apart: `complete<shop::load, ..>`.
-    pub(super) own_name: Option<String>,
+    /// Of tokio's function that ends a task: whose task that was.
+    pub(super) task: Option<String>,
     pub(super) file: Option<String>,
     pub(super) line: u32,
 }
@@ -46,6 +47,7 @@ pub(super) struct DebugInfo {
     kept: Cell<usize>,
     charged: RefCell<Vec<usize>>,
     split_off: Cell<Split>,
+    libraries: OnceCell<Libraries>,
     /// Units that would take more than there is room for, by the addresses of their code.
     too_long: Vec<std::ops::Range<u64>>,
 }
@@ -75,6 +77,7 @@ impl DebugInfo {
             kept: Cell::new(kept),
             charged: RefCell::default(),
             split_off: Cell::default(),
+            libraries: OnceCell::new(),
             too_long: survey.too_long,
         })
     }
@@ -128,7 +131,7 @@ impl DebugInfo {
             while let Ok(Some(frame)) = frames.next() {
                 let mut named = raw_frame(&frame);
                 if named.name.as_deref().is_some_and(task::ends_a_task) {
-                    named.own_name = frame.dw_die_offset.and_then(|entry| self.own_name(address, entry));
+                    named.task = frame.dw_die_offset.and_then(|entry| self.task(address, entry));
                 }
                 raw.push(named);
             }
@@ -147,9 +150,21 @@ impl DebugInfo {
         }
     }
 
-    /// Of what `entry` stands for, in the unit of `address`.
-    fn own_name(&self, address: u64, entry: gimli::UnitOffset) -> Option<String> {
-        entry::own_name(self.unit(address)?, entry)
+    /// Whose task it is that the function of `entry` ends, in the unit of `address`.
+    fn task(&self, address: u64, entry: gimli::UnitOffset) -> Option<String> {
+        // One that was split off does not know of the other crates.
+        let unit = self.unit(address).filter(|unit| unit.dwarf.file_type == DwarfFileType::Main)?;
+        let name = entry::own_name(unit, entry)?;
+        task::of_function(&name, |path| self.libraries(unit.dwarf).have(path))
+    }
+
+    /// Read for the first task that ends.
+    fn libraries(&self, dwarf: &Dwarf<Reader>) -> &Libraries {
+        self.libraries.get_or_init(|| {
+            let libraries = Libraries::of(dwarf);
+            self.kept.set(self.kept.get() + libraries.bytes());
+            libraries
+        })
     }
 
     /// The unit of `address`, which has been looked into.
@@ -288,7 +303,7 @@ fn raw_frame(frame: &Frame<'_, Reader>) -> RawFrame {
     let location = frame.location.as_ref();
     RawFrame {
         name: name.map(std::borrow::Cow::into_owned).filter(|name| !name.is_empty()),
-        own_name: None,
+        task: None,
         file: location.and_then(|location| location.file).map(str::to_owned),
         line: location.and_then(|location| location.line).unwrap_or(0),
     }

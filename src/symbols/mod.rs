@@ -15,6 +15,7 @@ pub(crate) mod fold;
 mod generations;
 mod identity;
 pub(crate) mod known;
+mod libraries;
 #[cfg(all(native_capture, feature = "testing"))]
 pub(crate) mod memory;
 mod module;

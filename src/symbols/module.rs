@@ -109,7 +109,7 @@ impl Module {
     /// The function at `address` by the symbol table alone.
     pub(super) fn symbol(&self, address: u64) -> Option<RawFrame> {
         let name = self.symbol_name(address)?;
-        Some(RawFrame { name: Some(name), own_name: None, file: None, line: 0 })
+        Some(RawFrame { name: Some(name), task: None, file: None, line: 0 })
     }
 
     /// How the Rust function at `address` of the file is known.

@@ -193,10 +193,15 @@ pub(super) fn class_of(named: &Named, file: Option<&str>) -> Class {
     }
     match file.filter(|file| file.starts_with('/')) {
         _ if is_below(&named.text, "flame_on") => Class::Plumbing,
-        Some(file) if LIBRARY_PATHS.iter().any(|part| file.contains(part)) => listed.unwrap_or(Class::Library),
+        Some(file) if is_library(file) => listed.unwrap_or(Class::Library),
         Some(_) => Class::Own,
         None => listed.unwrap_or(Class::Own),
     }
+}
+
+/// Whether the source `file` is one of a library.
+pub(super) fn is_library(file: &str) -> bool {
+    LIBRARY_PATHS.iter().any(|part| file.contains(part))
 }
 
 fn is_below(name: &str, path: &str) -> bool {

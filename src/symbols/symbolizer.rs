@@ -13,7 +13,6 @@ use super::module::Looked;
 use super::name;
 use super::opened::{CACHE_SHARE, Opened};
 use super::symbol::{Class, Role, Symbol};
-use super::task;
 use crate::model::native::{ModuleInfo, ModuleMap, StackKind};
 use crate::model::stack::{Framed, StackWord};
 
@@ -144,7 +143,7 @@ impl Symbolizer {
         let class = name::class_of(&named, frame.file.as_deref());
         let role = named.role();
         let file = frame.file.as_deref().map(|file| self.cache.text(file));
-        let task = frame.own_name.as_deref().and_then(task::of_function).map(|task| self.cache.text(&task));
+        let task = frame.task.as_deref().map(|task| self.cache.text(task));
         Symbol { name: self.cache.text(&named.text), file, line: frame.line, class, role, task }
     }
 }

@@ -12,7 +12,7 @@ const HARNESS: &str = "7runtime4task7harness";
 const BODY: &str = "_env#";
 
 /// What futures that run their first argument begin with.
-const WRAPPERS: [&str; 8] = [
+const WRAPPERS: [&str; 9] = [
     "alloc::boxed::Box",
     "core::pin::Pin",
     "flame_on::",
@@ -20,6 +20,7 @@ const WRAPPERS: [&str; 8] = [
     "tokio::runtime::blocking::task::BlockingTask",
     "tokio::task::coop::",
     "tokio::time::timeout::Timeout",
+    "tokio_util::task::",
     "tracing::instrument::",
 ];
 
@@ -29,10 +30,12 @@ pub(super) fn ends_a_task(linkage_name: &str) -> bool {
 }
 
 /// Whose task it is that `function` ends, a name with its arguments as the debug information has it: the user's async
-/// function, the function that has the block or closure in it, or the future's type.
-pub(super) fn of_function(function: &str) -> Option<String> {
+/// function, the function that has the block or closure in it, or the future's type. `is_library` of what is known by its
+/// name to be nobody else's.
+pub(super) fn of_function(function: &str, is_library: impl Fn(&str) -> bool) -> Option<String> {
     let future = arguments(function)?.next()?;
-    std::iter::successors(Some(future), |outer| wrapped(outer)).find_map(own)
+    let innermost = std::iter::successors(Some(future), |outer| wrapped(outer)).last()?;
+    own(innermost).filter(|task| !is_library(task))
 }
 
 /// Other arguments of a library's future say nothing of who runs: they are its connector, say, or its body.
@@ -55,6 +58,10 @@ fn path_of(future: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_library(path: &str) -> bool {
+        ["driver::", "tokio_util::"].iter().any(|name| path.starts_with(name))
+    }
 
     #[test]
     fn a_task_is_called_by_its_function_whatever_it_is_wrapped_in() {
@@ -85,6 +92,9 @@ mod tests {
             ("tokio::runtime::blocking::task::BlockingTask<tokio::fs::read::{closure_env#0}<shop::Path>>", None),
             ("hyper_util::client::connect::{async_fn_env#0}<shop::connect::{closure_env#0}, shop::Body>", None),
             ("hyper::client::conn::http1::Connection<shop::Io, shop::Body>", None),
+            ("driver::connection::{async_fn_env#0}<shop::Io>", None),
+            ("tokio_util::task::task_tracker::TrackedFuture<shop::work::{async_fn_env#0}>", Some("shop::work")),
+            ("tokio_util::sync::Driver<shop::Io>", None),
             (
                 "core::pin::Pin<alloc::boxed::Box<(dyn core::future::future::Future<Output=shop::Reply> + core::marker::Send)>>",
                 None,
@@ -92,10 +102,10 @@ mod tests {
             ("ractor::actor::{impl#0}::start::{async_fn#0}::{async_block_env#0}<shop::PriceActor>", None),
         ] {
             let name = format!("complete<{future}, {SCHEDULER}>");
-            assert_eq!(of_function(&name).as_deref(), expected, "{future}");
+            assert_eq!(of_function(&name, is_library).as_deref(), expected, "{future}");
         }
         for name in ["complete", "complete<>", "complete<shop::x", "{closure#0}"] {
-            assert_eq!(of_function(name), None, "{name}");
+            assert_eq!(of_function(name, is_library), None, "{name}");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What an [`Inbox`](super::Inbox) holds, and whether its reader is to be woken for it.
 
-use crate::capture::atomic::{ArrayQueue, AtomicBool, Ordering};
 use crate::capture::rings::Rings;
+use crate::safety::atomic::{ArrayQueue, AtomicBool, Ordering};
 
 /// So many items are in a hurry by themselves: an eighth of the traces that may be active by default.
 pub(super) const MANY: usize = 32;

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::capture::atomic::{AtomicBool, Ordering, Thread, park_timeout};
+use crate::safety::atomic::{AtomicBool, Ordering, Thread, park_timeout};
 
 /// A ring takes the samples of so many ticks at 12 KiB each.
 const TICKS: u32 = 20;

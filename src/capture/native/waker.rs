@@ -18,8 +18,8 @@ use std::sync::LazyLock;
 use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use super::registers::Registers;
-use crate::capture::atomic::{Arc, ArrayQueue, AtomicUsize, Ordering, statics};
 use crate::capture::wakes::{SiteId, Wakes};
+use crate::safety::atomic::{Arc, ArrayQueue, AtomicUsize, Ordering, statics};
 
 /// Nodes kept for reuse in the process: 1,024 × 56 bytes.
 const POOLED_NODES: usize = 1_024;

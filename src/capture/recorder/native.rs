@@ -317,6 +317,7 @@ impl Recorder {
         let pairs = words.chunks(2).map(|pair| [word_at(pair, 0), word_at(pair, 1)]);
         self.chunk.write_all(self.next, std::iter::once(header).chain(pairs));
         self.next += 1 + slots;
+        self.frames += u64::from(count);
         self.events_left = self.events_left.saturating_sub(count + 1);
         true
     }

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use crate::capture::atomic::{AtomicU8, AtomicUsize, Ordering};
+use crate::safety::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 /// Threads that one adapter may hold past their deadline before it is not called any more.
 pub(super) const MAX_STUCK: usize = 2;

@@ -1,4 +1,3 @@
-pub(crate) mod atomic;
 #[path = "../../../../src/capture/chunk.rs"]
 pub(crate) mod chunk;
 #[path = "../../../../src/capture/lane.rs"]

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
-use crate::capture::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, statics};
+use crate::safety::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, statics};
 
 statics! {
     /// Counts up each time that the first agent comes; zero while there is none.

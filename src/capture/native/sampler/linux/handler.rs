@@ -26,10 +26,10 @@ use super::registers::{self, RED_ZONE};
 use super::running::Poll;
 use super::slot::Slot;
 use super::tick_cost;
-use crate::capture::atomic::AtomicU64;
 use crate::capture::native::registers::Registers;
 use crate::capture::native::sampler::RawSample;
 use crate::capture::native::ticks;
+use crate::safety::atomic::AtomicU64;
 
 /// What the kernel calls.
 pub(super) type Entry = unsafe extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void);

@@ -1,6 +1,6 @@
 //! At most so many samples a second over all threads.
 
-use crate::capture::atomic::{AtomicU64, Ordering};
+use crate::safety::atomic::{AtomicU64, Ordering};
 
 /// 5,000 samples of 0.5 µs and a copy take half a percent of one core.
 const PER_SECOND: u64 = 5_000;

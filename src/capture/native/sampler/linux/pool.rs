@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use super::cookie::MAX_SLOTS;
 use super::running::Poll;
 use super::slot::Slot;
-use crate::capture::atomic::{AtomicPtr, AtomicU64, AtomicUsize, array_of, statics};
+use crate::safety::atomic::{AtomicPtr, AtomicU64, AtomicUsize, array_of, statics};
 
 statics! {
     /// Filled from the beginning, without gaps; what is there stays.

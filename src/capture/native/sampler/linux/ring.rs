@@ -10,7 +10,7 @@
 
 use std::alloc::Layout;
 
-use crate::capture::atomic::{AtomicUsize, Ordering};
+use crate::safety::atomic::{AtomicUsize, Ordering};
 
 /// 256 KiB: twenty samples of 12 KiB, the ticks between two looks; thirty of 8 KiB; or three of the largest.
 pub(super) const CAPACITY: usize = 32 * 1024;

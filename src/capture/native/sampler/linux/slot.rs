@@ -13,9 +13,9 @@ use super::rest::Rest;
 use super::ring::Ring;
 use super::running::Running;
 use super::timer::{self, TimerId};
-use crate::capture::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 use crate::capture::native::fork::is_forked_child;
 use crate::capture::native::thread_stack;
+use crate::safety::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize};
 
 /// No timer.
 const NONE: libc::c_int = -1;
@@ -240,7 +240,8 @@ impl Slot {
         // long past.
         let has_given_up = self.armed.compare_exchange(armed, 0, Release, Relaxed).is_ok();
         if !has_given_up {
-            self.lost.store(lost, Relaxed);
+            // Unless the tick has come meanwhile, and none is lost.
+            self.lost.compare_exchange(lost.saturating_add(1), lost, Relaxed, Relaxed).ok();
         }
         has_given_up
     }

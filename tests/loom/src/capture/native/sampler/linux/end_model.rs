@@ -48,6 +48,7 @@ pub(crate) fn arming() {
     let agent = agent(usize::MAX);
     slot.arm(0);
     agent.join().unwrap();
+    assert!(!world::has_handler(), "nothing may come, and nobody was in a hurry");
     world::is_quiet_without_handler();
     slot.arm(0);
     world::is_quiet_without_handler();
@@ -59,6 +60,7 @@ pub(crate) fn stopping() {
     let agent = agent(usize::MAX);
     slot.stop(0);
     agent.join().unwrap();
+    assert!(!world::has_handler(), "nothing may come, and nobody was in a hurry");
     world::is_quiet_without_handler();
 }
 

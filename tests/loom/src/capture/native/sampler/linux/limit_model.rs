@@ -5,7 +5,7 @@ use std::sync::Arc;
 use loom::thread;
 
 use super::limit::Limit;
-use crate::capture::atomic::AtomicU64;
+use crate::safety::atomic::AtomicU64;
 
 /// One sample's part of a second.
 const COST: u64 = 200_000;

@@ -100,6 +100,10 @@ pub(super) mod world {
         KERNEL.take().has_handler = false;
     }
 
+    pub(in super::super) fn has_handler() -> bool {
+        KERNEL.take().has_handler
+    }
+
     /// Nothing may come of any timer once our handler is gone.
     pub(in super::super) fn is_quiet_without_handler() {
         let kernel = KERNEL.take();

@@ -6,6 +6,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::process::Command;
+use std::sync::Barrier;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -189,17 +190,43 @@ fn captures_take_a_part_of_the_trace_s_own_time_and_no_more_than_2_000_are_made(
     assert!(stats.await_sites_bounded > idle.await_sites_bounded, "{stats:#?}");
 }
 
-/// Set for the child, which the kernel gives no timers.
-const WITHOUT_TIMERS: &str = "FLAME_ON_TEST_HAS_NO_TIMERS";
+/// Runs the test `name` in a process of its own, which the kernel may be made to give no timers; true in there.
+fn is_alone(name: &str) -> bool {
+    const ALONE: &str = "FLAME_ON_TEST_IS_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let output = child.args(["--exact", name]).env(ALONE, "").output().unwrap();
+    let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    false
+}
+
+#[test]
+fn threads_that_get_no_timer_ask_for_it_once() {
+    if !is_alone("threads_that_get_no_timer_ask_for_it_once") {
+        return;
+    }
+    let agent = TestAgent::with(|config| config.native_capture(NativeCapture::On).cpu_sample_hz(997)).unwrap();
+    flame_on::__sampler::host::forbid_timers();
+    let turns = Barrier::new(2);
+    let polls = || {
+        (0..50).for_each(|_| {
+            turns.wait();
+            poll(&agent, |_| true)
+        })
+    };
+    std::thread::scope(|scope| {
+        [scope.spawn(polls), scope.spawn(polls)].into_iter().for_each(|thread| thread.join().unwrap())
+    });
+    let native = agent.stats().native;
+    assert_eq!((native.cpu_samples, native.threads_failed, native.samples), (true, 2, 0), "{native:#?}");
+}
 
 #[test]
 fn without_timers_there_are_await_sites_and_the_status_says_what_to_look_at() {
-    if std::env::var_os(WITHOUT_TIMERS).is_none() {
-        let name = "without_timers_there_are_await_sites_and_the_status_says_what_to_look_at";
-        let mut child = Command::new(std::env::current_exe().unwrap());
-        let output = child.args(["--exact", name]).env(WITHOUT_TIMERS, "").output().unwrap();
-        let said = [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    if !is_alone("without_timers_there_are_await_sites_and_the_status_says_what_to_look_at") {
         return;
     }
     flame_on::__sampler::host::forbid_timers();

@@ -68,11 +68,17 @@ fn add() -> Result<&'static Slot, Refusal> {
 
 /// Takes a slot back from its owner, the calling thread.
 pub(super) fn release(slot: &'static Slot) {
+    give_up(slot);
+    has_changed();
+}
+
+/// As `release`, where the kernel gave no timer for it: to others it would give none either, and they would ask in turns, in
+/// each of their polls.
+pub(super) fn give_up(slot: &'static Slot) {
     slot.running.replace(Poll::default());
     slot.delete_timer();
     slot.give_back();
     IN_USE.fetch_sub(1, Relaxed);
-    has_changed();
 }
 
 /// A thread that got nothing may ask again.

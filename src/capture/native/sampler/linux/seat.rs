@@ -68,9 +68,8 @@ fn sit(own: Option<&'static Slot>) -> Option<&'static Slot> {
 fn prepare(slot: &'static Slot, force: Force) -> Option<&'static Slot> {
     if let Err(error) = slot.prepare(force) {
         SLOT.set(None);
-        pool::release(slot);
+        pool::give_up(slot);
         COUNTERS.thread_failed(error.raw_os_error().unwrap_or(0));
-        // After the release, which would make this thread ask again at once.
         REFUSED_AT.set(pool::changes());
         return None;
     }

@@ -56,7 +56,9 @@ pub(crate) fn refresh_modules() -> Arc<Modules> {
         // What is loaded now may not be what was scanned.
         MET_UNKNOWN.store(true, Ordering::Relaxed);
     }
-    *MODULES.write().unwrap_or_else(PoisonError::into_inner) = Some(scanned.clone());
+    let replaced = MODULES.write().unwrap_or_else(PoisonError::into_inner).replace(scanned.clone());
+    // After the lock is open again: a host thread that finds it held captures nothing.
+    drop(replaced);
     // Release: whoever sees the count finds the modules.
     GENERATION.fetch_add(1, Ordering::Release);
     scanned

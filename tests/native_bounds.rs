@@ -11,7 +11,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use flame_on::testing::TestAgent;
-use flame_on::{Config, FlameOn, NativeCapture, NativeStats, ShipContext, ShipError, ShipperAdapter, TraceBatch};
+use flame_on::{
+    Config, FlameOn, NativeCapture, NativeStats, ShipContext, ShipError, ShipperAdapter, TraceBatch, UnitSettings,
+};
 
 /// What the documentation of the bounds says.
 const SITES_A_POLL: usize = 16;
@@ -37,7 +39,7 @@ impl ShipperAdapter<TraceBatch> for Nowhere {
 }
 
 /// Polls a traced future, `each` with the waker that it is given, until that is enough.
-fn poll(agent: &TestAgent, mut each: impl FnMut(&Waker) -> bool) {
+fn poll(agent: &FlameOn, mut each: impl FnMut(&Waker) -> bool) {
     let mut is_enough = false;
     let work = poll_fn(|cx| {
         is_enough |= each(cx.waker());
@@ -149,6 +151,28 @@ fn a_leaf_that_comes_later_has_captures_begin_again() {
         }
     };
     assert_eq!(shared_polls(1_000, only_in_the_first), POLLS_A_LEAF * (1_000 - SITES_A_POLL));
+}
+
+#[test]
+fn a_discarded_trace_counts_the_same_events_as_one_that_is_read() {
+    let events_of_a_trace = |threshold| {
+        let builder = Config::builder().ignore_env().process_default(false).capture(true).shipper(Nowhere);
+        let builder = builder.sample_rate(1.0).event("test", UnitSettings::new().threshold(threshold));
+        let builder = builder.native_capture(NativeCapture::On).cpu_sample_hz(0);
+        let agent = FlameOn::start(builder.build().unwrap()).unwrap();
+        let mut polls = 0;
+        poll(&agent, |waker| {
+            drop(waker.clone());
+            polls += 1;
+            polls == 5
+        });
+        agent.flush_blocking(Duration::from_secs(60));
+        let stats = agent.stats();
+        (stats.events, stats.await_sites, stats.below_threshold)
+    };
+    let (events, sites, _) = events_of_a_trace(Duration::ZERO);
+    assert!(sites > 0);
+    assert_eq!(events_of_a_trace(Duration::from_secs(3_600)), (events, sites, 1));
 }
 
 #[test]

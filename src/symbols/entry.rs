@@ -9,20 +9,16 @@ use super::reader::Reader;
 const MOST_STEPS: usize = 8;
 
 /// The name of the function of `entry`, which may be an inlined call, with its arguments: `complete<shop::load, u32>`.
-pub(super) fn own_name(unit: UnitRef<'_, Reader>, entry: UnitOffset) -> Option<String> {
-    let first = match step(unit, entry)? {
-        Step::Named(name) => return Some(name),
-        Step::On(reference) => reference,
-    };
-    let (mut reference, mut other) = (first, None::<Unit<Reader>>);
+pub(super) fn own_name(unit: UnitRef<'_, Reader>, mut entry: UnitOffset) -> Option<String> {
+    let mut other = None::<Unit<Reader>>;
     for _ in 0..MOST_STEPS {
         let here = other.as_ref().map_or(unit, |other| UnitRef::new(unit.dwarf, other));
-        let (found, entry) = follow(here, &reference)?;
-        let next = step(found.as_ref().map_or(here, |found| UnitRef::new(unit.dwarf, found)), entry)?;
-        reference = match next {
+        let reference = match step(here, entry)? {
             Step::Named(name) => return Some(name),
             Step::On(reference) => reference,
         };
+        let (found, at) = follow(here, &reference)?;
+        entry = at;
         other = found.or(other);
     }
     None

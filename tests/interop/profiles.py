@@ -107,7 +107,7 @@ def compare(decoded: Decoded, done: dict) -> None:
         inclusive = decoded.inclusive_us([root, *timed["stack"]])
         at_least, at_most = timed["at_least_us"], timed["at_most_us"]
         # The agent's clock is another one, and each sample is cut to whole microseconds.
-        slack = 50 + len(decoded.own_us) + at_most // 1_000
+        slack = len(decoded.own_us) + at_most // 1_000
         is_filtered = inclusive == 0 and at_least <= FILTERED_BELOW * decoded.total_us
         is_within = at_least - slack <= inclusive <= at_most + slack
         expect(is_filtered or is_within, root, timed["stack"], "took", inclusive, "µs, not", at_least, "to", at_most)

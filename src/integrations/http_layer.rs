@@ -38,6 +38,7 @@ use self::rules::{Rules, Verdict};
 use crate::capture::admission::{self, Dice};
 use crate::capture::core::CaptureCore;
 use crate::capture::recorder::Leave;
+use crate::errors::reporter::Reporter;
 use crate::{FlameOn, Scope};
 
 impl FlameOn {
@@ -181,7 +182,27 @@ where
     fn call(&mut self, request: http::Request<ReqBody>) -> Self::Future {
         let info = RequestInfo::of(&request);
         let reporter = errors::reporter(&self.layer.0.agent, &self.layer.0.rules, &info);
-        let mut scope = self.layer.start(&info);
+        let scope = self.layer.start(&info);
+        if scope.is_sampled() || reporter.is_on() {
+            return self.call_watched(request, scope, reporter);
+        }
+        // By itself: with a closure around the call, request and future would be copied into it and out of it.
+        ResponseFuture::new(self.inner.call(request), Scope::none(), false, Reporter::default())
+    }
+}
+
+impl<S> FlameOnService<S> {
+    /// Calls the service in a trace, in an error context, or in both.
+    #[inline(never)]
+    fn call_watched<ReqBody>(
+        &mut self,
+        request: http::Request<ReqBody>,
+        mut scope: Scope,
+        reporter: Reporter,
+    ) -> ResponseFuture<S::Future>
+    where
+        S: Service<http::Request<ReqBody>>,
+    {
         let ends_with_head = matches!(*request.method(), http::Method::HEAD | http::Method::CONNECT);
         // Inner services may work in `call` already.
         let call = || reporter.inside(|| self.inner.call(request));

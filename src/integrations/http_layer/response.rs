@@ -50,8 +50,16 @@ where
         let this = self.project();
         let (future, scope, reporter) = (this.future, this.scope, this.reporter);
         if !scope.is_sampled() {
+            if !reporter.is_on() {
+                // By itself, so that the response is moved once.
+                return match future.poll(cx) {
+                    Poll::Ready(Ok(response)) => Poll::Ready(Ok(wrap(response, Scope::none(), Reporter::default()))),
+                    Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                    Poll::Pending => Poll::Pending,
+                };
+            }
             let polled = reporter.inside(|| future.poll(cx));
-            return polled.map(|result| finish(result, Scope::none(), reporter));
+            return polled.map(|result| finish(result, reporter));
         }
         let ends_with_head = *this.ends_with_head;
         let (polled, after) = scope.poll_leaving(
@@ -79,18 +87,14 @@ where
     }
 }
 
-/// The end of a request that is not traced.
-#[inline]
+/// The end of a request that is not traced, and whose errors are captured.
 fn finish<B, E: Display + 'static>(
     result: Result<Response<B>, E>,
-    scope: Scope,
     reporter: &mut Reporter,
 ) -> Result<Response<TracedBody<B>>, E> {
-    if reporter.is_on() {
-        errors::report(reporter, &result);
-    }
+    errors::report(reporter, &result);
     let errors = std::mem::take(reporter);
-    result.map(|response| wrap(response, scope, errors))
+    result.map(|response| wrap(response, Scope::none(), errors))
 }
 
 fn wrap<B>(response: Response<B>, scope: Scope, reporter: Reporter) -> Response<TracedBody<B>> {

@@ -1,11 +1,10 @@
 //! SIGTERM is the host's: it stops its own work first, then gives the agent a part of the time that is left.
 //!
 //! An orchestrator sends SIGTERM and, 30 s later, SIGKILL. What cannot be sent in time goes to `spool_dir` and is sent
-//! by the next process.
+//! by the next process. On Windows, which has no SIGTERM, Ctrl-C takes its place.
 use std::time::Duration;
 
 use flame_on::{Config, FlameOn};
-use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -14,15 +13,30 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::builder().service("shop").capture(true).spool_dir(spool).build()?;
     let flame_on = FlameOn::start(config)?;
     // Before the work begins, or an early signal ends the process at once.
-    let mut terminated = signal(SignalKind::terminate())?;
+    let terminated = terminated()?;
 
     tokio::select! {
-        _ = terminated.recv() => tracing::info!("asked to end"),
+        () = terminated => tracing::info!("asked to end"),
         () = serve(&flame_on) => {}
     }
     let report = flame_on.shutdown(Duration::from_secs(5)).await;
     tracing::info!(shipped = report.shipped, lost = report.lost, in_time = report.within_deadline, "FlameOn stopped");
     Ok(())
+}
+
+/// Listens from now on.
+#[cfg(unix)]
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut signals = signal(SignalKind::terminate())?;
+    Ok(async move { drop(signals.recv().await) })
+}
+
+#[cfg(windows)]
+fn terminated() -> std::io::Result<impl Future<Output = ()>> {
+    let mut signals = tokio::signal::windows::ctrl_c()?;
+    Ok(async move { signals.recv().await.unwrap_or(()) })
 }
 
 /// Stands for the service; with axum it would be `with_graceful_shutdown`.

@@ -249,6 +249,7 @@ fn an_outbox_that_nobody_empties_evicts_the_oldest_and_counts_it() {
     assert_ledger_closes(&guard);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn the_circuit_breaker_outlives_the_memory_watcher() {
     let builder = config(Kept::default()).memory_check_interval(Duration::from_millis(10));

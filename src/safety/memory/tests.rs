@@ -1,5 +1,4 @@
 use std::fs;
-use std::time::Instant;
 
 use super::*;
 
@@ -113,7 +112,7 @@ fn cost_of_the_readers() {
     let root = SystemRoot::host().unwrap();
     let held = std::hint::black_box(vec![1_u8; 1 << 30]);
     let time = |name: &str, read: &dyn Fn()| {
-        let start = Instant::now();
+        let start = std::time::Instant::now();
         (0..200).for_each(|_| read());
         eprintln!("{name}: {:?} each, {} MiB written", start.elapsed() / 200, held.len() >> 20);
     };

@@ -250,7 +250,11 @@ fn make_private_dir(path: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    builder.create(path).map_err(|error| match path.ancestors().find_map(|path| path.metadata().ok()) {
+        // Windows has another word for a directory below a file.
+        Some(found) if !found.is_dir() => io::Error::new(io::ErrorKind::NotADirectory, error),
+        _ => error,
+    })
 }
 
 /// Options for a file for its owner alone, which must not be a link to another.

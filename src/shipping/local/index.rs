@@ -2,7 +2,8 @@
 //!
 //! Processes append to it without a lock, and one of them replaces it now and then. No line is lost by that:
 //! who replaces it reads on in the old file after the renaming, for what came late; who appends looks
-//! afterwards whether its file is still the index, and else appends again. At worst a line is there twice.
+//! afterwards whether its file is still the index, and else appends again. At worst a line is there twice. (Where a file
+//! that is open cannot be replaced, on Windows, a line that comes at that moment can be lost.)
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -98,13 +99,30 @@ pub(super) fn compact(dir: &Path, temp: &Path, keep: impl Fn(&str) -> bool) -> i
     let mut new = BufWriter::new(super::directory::create_new(temp)?);
     let mut length = copy_kept(&mut old, &mut new, &keep)?;
     new.flush()?;
-    fs::rename(temp, &path)?;
+    drop(new);
+    let Some(mut old) = replace(old, temp, &path)? else { return Ok(length) };
     let mut late = Vec::new();
     length += copy_kept(&mut old, &mut late, &keep)?;
     if !late.is_empty() {
         append(dir, &late)?;
     }
     Ok(length)
+}
+
+/// Puts the file at `temp` where the `old` one is, which can be read on.
+#[cfg(unix)]
+fn replace(old: BufReader<File>, temp: &Path, path: &Path) -> io::Result<Option<BufReader<File>>> {
+    fs::rename(temp, path)?;
+    Ok(Some(old))
+}
+
+/// Puts the file at `temp` where the `old` one is. Other systems may refuse that while it is open, so what another
+/// process appends at this moment can be lost: its profile is there, without a line.
+#[cfg(not(unix))]
+fn replace(old: BufReader<File>, temp: &Path, path: &Path) -> io::Result<Option<BufReader<File>>> {
+    drop(old);
+    fs::rename(temp, path)?;
+    Ok(None)
 }
 
 fn copy_kept(old: &mut BufReader<File>, new: &mut impl io::Write, keep: &impl Fn(&str) -> bool) -> io::Result<u64> {

@@ -1,5 +1,4 @@
 use std::fs;
-use std::path::Path;
 
 use super::*;
 
@@ -208,6 +207,6 @@ fn a_very_deep_group_is_walked_without_trouble() {
 #[cfg(target_os = "linux")]
 fn this_machine_has_a_limit() {
     let limit = memory_limit(&SystemRoot::host().unwrap()).unwrap();
-    let machine = kibibytes_of(Path::new("/proc/meminfo"), "MemTotal").unwrap();
+    let machine = kibibytes_of(std::path::Path::new("/proc/meminfo"), "MemTotal").unwrap();
     assert!((1..=machine).contains(&limit.bytes));
 }

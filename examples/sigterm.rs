@@ -1,7 +1,8 @@
 //! SIGTERM is the host's: it stops its own work first, then gives the agent a part of the time that is left.
 //!
 //! An orchestrator sends SIGTERM and, 30 s later, SIGKILL. What cannot be sent in time goes to `spool_dir` and is sent
-//! by the next process. On Windows, which has no SIGTERM, Ctrl-C takes its place.
+//! by the next process. Windows tells the same by a shutdown event, and a terminal by
+//! Ctrl-C.
 use std::time::Duration;
 
 use flame_on::{Config, FlameOn};
@@ -29,14 +30,22 @@ async fn main() -> anyhow::Result<()> {
 fn terminated() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
 
-    let mut signals = signal(SignalKind::terminate())?;
-    Ok(async move { drop(signals.recv().await) })
+    let mut asked = signal(SignalKind::terminate())?;
+    Ok(async move { asked.recv().await.unwrap_or(()) })
 }
 
+/// Listens from now on.
 #[cfg(windows)]
 fn terminated() -> std::io::Result<impl Future<Output = ()>> {
-    let mut signals = tokio::signal::windows::ctrl_c()?;
-    Ok(async move { signals.recv().await.unwrap_or(()) })
+    use tokio::signal::windows::{ctrl_c, ctrl_shutdown};
+
+    let (mut interrupted, mut shut_down) = (ctrl_c()?, ctrl_shutdown()?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = shut_down.recv() => {}
+        }
+    })
 }
 
 /// Stands for the service; with axum it would be `with_graceful_shutdown`.

@@ -251,7 +251,7 @@ fn make_private_dir(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).map_err(|error| match path.ancestors().find_map(|path| path.metadata().ok()) {
-        // Windows has another word for a directory below a file.
+        // Each system has another word for it, and waiting does not help.
         Some(found) if !found.is_dir() => io::Error::new(io::ErrorKind::NotADirectory, error),
         _ => error,
     })

@@ -2,8 +2,8 @@
 //!
 //! Processes append to it without a lock, and one of them replaces it now and then. No line is lost by that:
 //! who replaces it reads on in the old file after the renaming, for what came late; who appends looks
-//! afterwards whether its file is still the index, and else appends again. At worst a line is there twice. (Where a file
-//! that is open cannot be replaced, on Windows, a line that comes at that moment can be lost.)
+//! afterwards whether its file is still the index, and else appends again. At worst a line is there twice. On other
+//! systems than Unix who appends cannot look so, and a line that comes at that moment can be lost.
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -109,19 +109,20 @@ pub(super) fn compact(dir: &Path, temp: &Path, keep: impl Fn(&str) -> bool) -> i
     Ok(length)
 }
 
-/// Puts the file at `temp` where the `old` one is, which can be read on.
-#[cfg(unix)]
+/// Puts the file at `temp` where the `old` one is. That one can be read on where the system lets an open file be
+/// replaced: Unix, and Windows since 10 on its own file system.
 fn replace(old: BufReader<File>, temp: &Path, path: &Path) -> io::Result<Option<BufReader<File>>> {
-    fs::rename(temp, path)?;
-    Ok(Some(old))
-}
-
-/// Puts the file at `temp` where the `old` one is. Other systems may refuse that while it is open, so what another
-/// process appends at this moment can be lost: its profile is there, without a line.
-#[cfg(not(unix))]
-fn replace(old: BufReader<File>, temp: &Path, path: &Path) -> io::Result<Option<BufReader<File>>> {
+    if fs::rename(temp, path).is_ok() {
+        return Ok(Some(old));
+    }
     drop(old);
-    fs::rename(temp, path)?;
+    fs::rename(temp, path).map_err(|error| {
+        // The first error is the one to tell; what is left is removed as abandoned later.
+        fs::remove_file(temp).ok();
+        // Windows says so when another process has it open: in a moment it will not.
+        let is_in_use = cfg!(windows) && error.kind() == io::ErrorKind::PermissionDenied;
+        if is_in_use { io::Error::new(io::ErrorKind::ResourceBusy, error) } else { error }
+    })?;
     Ok(None)
 }
 
@@ -149,7 +150,7 @@ fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// Whether `file` is what `path` leads to now. Other systems do not rename over an open file.
+/// Whether `file` is what `path` leads to now: elsewhere the standard library does not tell.
 #[cfg(not(unix))]
 fn is_at(_file: &File, _path: &Path) -> bool {
     true

@@ -208,8 +208,9 @@ async fn a_path_that_is_no_directory_is_a_lasting_error_that_names_it() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "x").unwrap();
-    let below = file.join("below");
-    let error = ship(&adapter(&below, NO_BOUND), &batch(1)).await.unwrap_err();
-    assert!(!error.is_retryable());
-    assert!(error.detach().to_string().contains(below.to_str().unwrap()));
+    for path in [file.join("below"), file] {
+        let error = ship(&adapter(&path, NO_BOUND), &batch(1)).await.unwrap_err();
+        assert!(!error.is_retryable());
+        assert!(error.detach().to_string().contains(path.to_str().unwrap()));
+    }
 }

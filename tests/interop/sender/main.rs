@@ -4,6 +4,7 @@
 //! Ends with 0 when everything was shipped, with 3 when something was lost.
 #![allow(clippy::print_stdout, reason = "its output is what it is for")]
 
+mod clock;
 mod errors;
 mod watch;
 mod work;

@@ -3,10 +3,12 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flame_on::{FrameExt, Scope};
 use serde::Serialize;
+
+use crate::clock::Moment;
 
 /// A trace, as its author saw it.
 #[derive(Debug, Serialize)]
@@ -42,7 +44,9 @@ struct Seen {
 #[derive(Default)]
 struct Pauses {
     sum: Duration,
-    since: Option<Instant>,
+    since: Option<Moment>,
+    /// When the last one began.
+    last: Option<Moment>,
 }
 
 impl Pauses {
@@ -51,16 +55,17 @@ impl Pauses {
     }
 
     fn begin(&mut self) {
-        self.since = Some(Instant::now());
+        self.since = Some(Moment::now());
+        self.last = self.since;
     }
 }
 
 impl Watch {
     /// Runs `work` in a frame.
     pub(crate) fn block<R>(&self, stack: &[&'static str], work: impl FnOnce() -> R) -> R {
-        let outside = Instant::now();
+        let outside = Moment::now();
         let (result, inside) = flame_on::in_frame(innermost(stack), || {
-            let inside = Instant::now();
+            let inside = Moment::now();
             let result = work();
             (result, inside.elapsed().as_micros())
         });
@@ -89,8 +94,13 @@ impl Watch {
         self.seen().timed.push(Timed { stack, at_least_us, at_most_us });
     }
 
-    fn note(&self, stack: &[&str], inside: u128, outside: Instant) {
+    fn note(&self, stack: &[&str], inside: u128, outside: Moment) {
         self.claim(stack, inside, outside.elapsed().as_micros());
+    }
+
+    /// How long the trace waited at least, in its last pause before now, until `end`.
+    pub(crate) fn waited_until(&self, end: Moment) -> Duration {
+        self.seen().waited_at_least.last.map_or(Duration::ZERO, |began| end.since(began))
     }
 
     /// How long the trace has been waiting: at least, at most.
@@ -120,7 +130,7 @@ impl Watch {
 async fn in_polls<R>(work: impl Future<Output = R>, mut took: impl FnMut(Duration)) -> R {
     let mut work = pin!(work);
     std::future::poll_fn(|cx| {
-        let began = Instant::now();
+        let began = Moment::now();
         let polled = work.as_mut().poll(cx);
         took(began.elapsed());
         polled
@@ -140,12 +150,12 @@ pub(crate) async fn traced<F: Future<Output = ()>>(
     work: impl FnOnce(Watch) -> F,
 ) -> anyhow::Result<Done> {
     let watch = Watch::default();
-    let outside = Instant::now();
+    let outside = Moment::now();
     let scope = open();
     let trace_id = scope.trace_id().ok_or_else(|| anyhow::anyhow!("{name} {identifier} is not traced"))?.to_string();
     let work = watch.between_polls(|seen| &mut seen.waited_at_most, work(watch.clone()));
     let whole = scope.run(async {
-        let inside = Instant::now();
+        let inside = Moment::now();
         work.await;
         inside.elapsed().as_micros()
     });

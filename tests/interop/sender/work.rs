@@ -1,11 +1,12 @@
 //! The work: waiting, a call, computing, recursion, a deep stack, and names that a careless encoder would break.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flame_on::{FlameOn, call_named};
 use serde::Serialize;
 use tokio::sync::oneshot;
 
+use crate::clock::Moment;
 use crate::watch::{Done, Watch, traced};
 
 pub(crate) const ORDER: &str = "shop.order";
@@ -13,8 +14,7 @@ pub(crate) const IMPORT: &str = "shop.import";
 
 /// How long most frames take: above the part of a trace below which the profile filter leaves blocks out.
 const STEP: Duration = Duration::from_millis(10);
-/// How long the called one takes. So long, because what passes before the task first waits is not waiting, and a busy
-/// machine may take a while to get there.
+/// How long the called one takes. So long, because what passes before the task first waits is not waiting.
 const ANSWER: Duration = Duration::from_millis(50);
 /// Frames of the deep stack.
 const DEPTH: usize = 100;
@@ -54,19 +54,21 @@ async fn unit<F: Future<Output = ()>>(
 
 async fn order(watch: Watch) {
     watch.wait(&["warm_up"], tokio::time::sleep(STEP)).await;
-    let asked = Instant::now();
+    let asked = Moment::now();
     let answer = watch.wait(&["load"], call_named("postgres", &Sql::Query(STATEMENT, 5_000), ask())).await;
-    watch.claim(&["load", "SLEEP", CALL], (ANSWER / 5).as_micros(), asked.elapsed().as_micros());
+    assert!(answer.is_ok(), "the thread has answered");
+    let waited = answer.map_or(Duration::ZERO, |answered| watch.waited_until(answered));
+    watch.claim(&["load", "SLEEP", CALL], waited.as_micros(), asked.elapsed().as_micros());
     watch.block(&["render"], || compute(STEP));
-    assert_eq!(answer, Ok(7));
 }
 
-async fn ask() -> Result<u32, oneshot::error::RecvError> {
+/// The answer is the moment before it was given.
+async fn ask() -> Result<Moment, oneshot::error::RecvError> {
     let (reply, answer) = oneshot::channel();
     std::thread::spawn(move || {
         std::thread::sleep(ANSWER);
         // `Err`: nobody waits any longer.
-        reply.send(7).ok();
+        reply.send(Moment::now()).ok();
     });
     answer.await
 }
@@ -86,14 +88,14 @@ async fn recursion(watch: Watch) {
 }
 
 async fn deep_stack(watch: Watch) {
-    let outside = Instant::now();
+    let outside = Moment::now();
     let inside = descend(DEPTH);
     watch.claim(&["down"; DEPTH], inside, outside.elapsed().as_micros());
 }
 
 fn descend(depth: usize) -> u128 {
     if depth == 0 {
-        let inside = Instant::now();
+        let inside = Moment::now();
         compute(2 * STEP);
         return inside.elapsed().as_micros();
     }
@@ -103,7 +105,7 @@ fn descend(depth: usize) -> u128 {
 
 /// Uses this much time, however much of it the machine gives to this thread.
 fn compute(time: Duration) {
-    let began = Instant::now();
+    let began = Moment::now();
     while began.elapsed() < time {
         std::hint::spin_loop();
     }

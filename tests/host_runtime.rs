@@ -72,6 +72,18 @@ impl Rig {
         self.server.received().iter().map(|batch| batch.traces.len()).sum()
     }
 
+    /// An agent that has shipped a trace and an error: a drop in a runtime gives what is left two seconds, which a first
+    /// connection and a first backtrace could take on a busy machine.
+    fn start_and_ship(&self) -> FlameOnGuard {
+        let guard = self.start();
+        trace_one(&guard);
+        // Another one than `fail_one` tells, which would count as a duplicate.
+        guard.capture(Report::message("the first"));
+        assert!(guard.flush_blocking(PATIENCE).within_deadline);
+        self.wait_for(1, 1);
+        guard
+    }
+
     /// A drop inside of a runtime only signals, so this is what is left to its caller.
     #[track_caller]
     fn wait_for(&self, traces: usize, errors: usize) {
@@ -105,7 +117,7 @@ fn shut_down_after_the_hosts_runtime_is_gone_it_ships_what_is_left() {
 fn a_guard_that_a_task_owns_is_dropped_by_the_runtimes_shutdown_and_ships_what_is_left() {
     let rig = Rig::new();
     let host = runtime();
-    let guard = rig.start();
+    let guard = rig.start_and_ship();
     let agent = guard.handle();
     let (running, is_running) = mpsc::channel();
     let unit = agent.unit(UNIT, || "running");
@@ -121,7 +133,7 @@ fn a_guard_that_a_task_owns_is_dropped_by_the_runtimes_shutdown_and_ships_what_i
     trace_one(&agent);
     fail_one(&agent);
     host.shutdown_timeout(PATIENCE);
-    rig.wait_for(2, 1);
+    rig.wait_for(3, 2);
     assert_nothing_is_left(&agent);
     assert_eq!(agent.stats().cancelled, 1);
 }
@@ -130,7 +142,7 @@ fn a_guard_that_a_task_owns_is_dropped_by_the_runtimes_shutdown_and_ships_what_i
 fn a_panic_that_unwinds_through_its_owner_in_a_task_ends_it_and_passes_on() {
     let rig = Rig::new();
     let host = runtime();
-    let guard = rig.start();
+    let guard = rig.start_and_ship();
     let agent = guard.handle();
     let ended = host.block_on(host.spawn(async move {
         guard.unit(UNIT, || "one").run(async { panic!("the host's own") }).await;
@@ -138,7 +150,7 @@ fn a_panic_that_unwinds_through_its_owner_in_a_task_ends_it_and_passes_on() {
     }));
     assert_eq!(ended.unwrap_err().into_panic().downcast_ref(), Some(&"the host's own"));
     // The panic is told as an error, too.
-    rig.wait_for(1, 1);
+    rig.wait_for(2, 2);
     assert_nothing_is_left(&agent);
     assert_eq!(agent.stats().panicked, 1);
 }

@@ -18,6 +18,9 @@ SETTINGS = {
     "FLAME_ON_MAX_BATCH_SIZE": "5",
 }
 LOST = 3
+# Seconds that the sender's end may take, on a busy machine, and where nothing will arrive however long it waits.
+PATIENCE = 60
+IN_VAIN = 4
 
 
 @dataclass
@@ -34,11 +37,11 @@ class Sent:
     error_ids: list[str]
 
 
-def run(environment: dict[str, str] | None = None, **settings: str) -> Sent:
+def run(environment: dict[str, str] | None = None, limit: int = PATIENCE, **settings: str) -> Sent:
     """Runs it with these settings; `api_key="k"` is `FLAME_ON_API_KEY=k`. `environment` has full names."""
     env = {key: value for key, value in os.environ.items() if not key.startswith(OWN) and key.lower() not in PROXIES}
     env |= SETTINGS | {f"FLAME_ON_{key.upper()}": str(value) for key, value in settings.items()}
-    env |= environment or {}
+    env |= {"INTEROP_LIMIT": str(limit)} | (environment or {})
     began = time.time()
     ended = subprocess.run(
         [os.environ["INTEROP_SENDER"]], env=env, capture_output=True, text=True, timeout=120, check=False

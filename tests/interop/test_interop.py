@@ -132,7 +132,7 @@ class PlainText(Case):
     def test_a_refused_key_loses_the_traces_and_says_so(self):
         server = IngestServer(failures=[grpc.StatusCode.UNAUTHENTICATED] * 1_000)
         with server as ingest:
-            sent = sender.run(server_url=server.address, use_ssl="false", api_key=KEY)
+            sent = sender.run(server_url=server.address, use_ssl="false", api_key=KEY, limit=sender.IN_VAIN)
         self.assertGreater(len(ingest.refused), 0)
         self.assertEqual(ingest.batches, [])
         self.assert_all_lost(sent)
@@ -240,11 +240,12 @@ class OverTls(Case):
         server: Pair,
         client_ca: bytes | None = None,
         environment: dict[str, str] | None = None,
+        limit: int = sender.PATIENCE,
         **settings: str,
     ) -> tuple[Ingest, sender.Sent]:
         listening = IngestServer(Tls(server.certificate, server.key, client_ca))
         with listening as ingest:
-            sent = sender.run(environment, server_url=listening.address, api_key=KEY, **settings)
+            sent = sender.run(environment, limit, server_url=listening.address, api_key=KEY, **settings)
         return ingest, sent
 
     def assert_ships(self, *args, **settings) -> None:
@@ -253,7 +254,7 @@ class OverTls(Case):
         self.assert_received(ingest, sent)
 
     def assert_refuses(self, *args, **settings) -> None:
-        ingest, sent = self.ship(*args, **settings)
+        ingest, sent = self.ship(*args, limit=sender.IN_VAIN, **settings)
         self.assertEqual((ingest.batches, ingest.refused), ([], []))
         self.assert_all_lost(sent)
 

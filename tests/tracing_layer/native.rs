@@ -78,7 +78,8 @@ fn wait(trace: &Trace) -> String {
     assert!(!trace.collapsed().contains("hunter2"), "fields are no part of a name");
     let profile = trace.pprof();
     assert!(!profile.windows(7).any(|bytes| bytes == b"hunter2"), "nor of anything else");
-    let (path, _) = trace.paths().max_by_key(|(_, time)| *time).unwrap();
+    let waits = trace.paths().filter(|(path, _)| path.contains("SLEEP") && !path.contains("QUEUE"));
+    let (path, _) = waits.max_by_key(|(_, time)| *time).unwrap();
     path.replace("tracing_layer::native::", "").split_once(';').unwrap().1.to_owned()
 }
 

@@ -6,9 +6,11 @@ const REFRESH_MS = 400;
 function keepLive(part) {
   let isBusy = false;
   let isStale = false;
+  let isPressed = false;
+  // What somebody fills in, has chosen or is clicking on is not taken away from under their hands.
+  const isInUse = () => isPressed || part.contains(document.activeElement) && document.activeElement.matches("input, select");
   async function refresh() {
-    // What somebody fills in or has chosen is not taken away from under their hands.
-    if (isBusy || part.contains(document.activeElement) && document.activeElement.matches("input, select")) {
+    if (isBusy || isInUse()) {
       isStale = true;
       return;
     }
@@ -18,7 +20,10 @@ function keepLive(part) {
       const answer = await fetch(location.href, { headers: { accept: "text/html" } });
       if (answer.ok) {
         const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("live");
-        if (fresh) {
+        // Asked again: the answer has taken its time.
+        if (isInUse()) {
+          isStale = true;
+        } else if (fresh) {
           part.replaceChildren(...fresh.childNodes);
           mark();
         }
@@ -35,6 +40,14 @@ function keepLive(part) {
   source.addEventListener("open", mark);
   source.addEventListener("error", mark);
   part.addEventListener("focusout", () => isStale && setTimeout(refresh, 0));
+  part.addEventListener("pointerdown", (event) => (isPressed ||= event.button === 0));
+  // After the click that this ends with.
+  const release = () => setTimeout(() => {
+    isPressed = false;
+    if (isStale) refresh();
+  }, 0);
+  document.addEventListener("pointerup", release);
+  document.addEventListener("pointercancel", release);
 }
 
 const live = document.querySelector("#live[data-live]");

@@ -100,7 +100,7 @@ test("a trace is zoomed, searched, and read with the keyboard", () =>
 test("the merged graph of an endpoint says what pprof says of its files", () =>
   on({}, async (page, shot) => {
     await page.goto(`${base}/endpoints`);
-    // A range, so that what arrives meanwhile is not in it.
+    // A range, so that what begins meanwhile is not in it.
     // A browser's own way to write it: without seconds where there are none, and it takes no other.
     const to = new Date().toISOString().slice(0, 19).replace(/:00$/, "");
     await page.click('td.name a:has-text("/report")');
@@ -109,10 +109,21 @@ test("the merged graph of an endpoint says what pprof says of its files", () =>
     await page.waitForURL(/to=/);
     await drawn(page);
     await shot("endpoint");
-    const sum = Number(await page.getAttribute(".sum", "data-micros"));
-    const url = new URL(page.url());
-    await page.goto(`${base}/?q=%2Freport&to=${to}`);
-    const hrefs = await page.locator("table.traces td.name a:first-child").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+    const url = page.url();
+    const sumNow = async () => {
+      await page.goto(url);
+      return Number(await page.getAttribute(".sum", "data-micros"));
+    };
+    const hrefsNow = async () => {
+      await page.goto(`${base}/?q=%2Freport&to=${to}`);
+      return page.locator("table.traces td.name a:first-child").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+    };
+    // What began before may arrive late, between the two pages.
+    let sum, hrefs;
+    do {
+      sum = await sumNow();
+      hrefs = await hrefsNow();
+    } while (sum !== await sumNow());
     const files = [];
     for (const href of hrefs) {
       const answer = await fetch(`${base}${href}/profile.pb.gz`);

@@ -208,6 +208,18 @@ mod tests {
         assert_eq!(length, index.len() as u64);
     }
 
+    #[test]
+    fn a_replacement_that_fails_says_so_and_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let [old, temp, taken] = ["old", "temp", "taken"].map(|name| dir.path().join(name));
+        fs::write(&old, "x\n").unwrap();
+        fs::write(&temp, "y\n").unwrap();
+        fs::create_dir(&taken).unwrap();
+        let open = BufReader::new(File::open(&old).unwrap());
+        assert!(replace(open, &temp, &taken).is_err());
+        assert!(!temp.exists() && taken.is_dir());
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_replaced_index_is_noticed_by_who_appends() {

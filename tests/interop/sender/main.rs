@@ -12,6 +12,7 @@ mod work;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use flame_on::{Config, FlameOn, UnitSettings};
 use serde::Serialize;
 
@@ -34,7 +35,8 @@ struct Report {
 async fn main() -> anyhow::Result<ExitCode> {
     tracing_subscriber::fmt().with_writer(std::io::stderr).with_ansi(false).init();
     let everything = || UnitSettings::new().threshold(Duration::ZERO);
-    let limit = Duration::from_secs(std::env::var(LIMIT)?.parse()?);
+    let limit = std::env::var(LIMIT).ok().and_then(|seconds| seconds.parse().ok());
+    let limit = Duration::from_secs(limit.with_context(|| format!("{LIMIT} is to be a number of seconds"))?);
     let config = Config::builder()
         .capture(true)
         // Frames by hand alone: what is sent is compared with what is received, frame by frame.

@@ -44,19 +44,17 @@ struct Seen {
 #[derive(Default)]
 struct Pauses {
     sum: Duration,
-    since: Option<Moment>,
     /// When the last one began.
-    last: Option<Moment>,
+    began: Option<Moment>,
 }
 
 impl Pauses {
     fn end(&mut self) {
-        self.sum += self.since.take().map_or(Duration::ZERO, |since| since.elapsed());
+        self.sum += self.began.map_or(Duration::ZERO, Moment::elapsed);
     }
 
     fn begin(&mut self) {
-        self.since = Some(Moment::now());
-        self.last = self.since;
+        self.began = Some(Moment::now());
     }
 }
 
@@ -100,7 +98,7 @@ impl Watch {
 
     /// How long the trace waited at least, in its last pause before now, until `end`.
     pub(crate) fn waited_until(&self, end: Moment) -> Duration {
-        self.seen().waited_at_least.last.map_or(Duration::ZERO, |began| end.since(began))
+        self.seen().waited_at_least.began.map_or(Duration::ZERO, |began| end.since(began))
     }
 
     /// How long the trace has been waiting: at least, at most.

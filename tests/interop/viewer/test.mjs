@@ -64,6 +64,30 @@ test("traces arrive while one looks, and stay filtered", () =>
     assert.ok((await page.locator("table.traces tbody tr").count()) > 0);
   }));
 
+test("what somebody types is left alone by an answer that was on its way", () =>
+  on({}, async (page) => {
+    await page.goto(base);
+    const turn = () => {
+      let take;
+      return [new Promise((resolve) => (take = resolve)), take];
+    };
+    const [isAsked, asked] = turn();
+    const [isReleased, release] = turn();
+    await page.route(`${base}/`, async (route) => {
+      asked();
+      await isReleased;
+      await route.continue();
+    });
+    await isAsked;
+    await page.fill("input[name=q]", "/search");
+    const answered = page.waitForResponse(`${base}/`);
+    release();
+    await (await answered).finished();
+    // Asked for later, so read later.
+    await page.evaluate(() => fetch("/").then((answer) => answer.text()));
+    assert.equal(await page.inputValue("input[name=q]"), "/search");
+  }));
+
 test("a trace is zoomed, searched, and read with the keyboard", () =>
   on({}, async (page, shot) => {
     await page.goto(`${base}/?q=orders`);

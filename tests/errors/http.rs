@@ -177,3 +177,54 @@ async fn with_capture_errors_off_the_layer_opens_no_context() {
     assert_eq!(service.call(request("/x")).await.unwrap().status(), 500);
     assert!(agent.errors().await.is_empty());
 }
+
+/// What almost every request is.
+fn not_traced(capture_errors: bool) -> TestAgent {
+    TestAgent::with(|config| config.sample_rate(0.0).capture_errors(capture_errors)).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_traced_tells_its_5xx_with_its_own_context() {
+    let agent = not_traced(true);
+    let response = app(&agent).oneshot(request("/orders/7?page=2&token=secret")).await.unwrap();
+    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
+    drop(response.into_body().collect().await);
+    let event = only(&agent).await;
+    assert_eq!((event.message.as_str(), event.handled, event.trace_id), ("502 Bad Gateway", false, None));
+    assert_eq!((event.route.as_str(), event.contexts["status"].as_str()), ("GET /orders/{id}", "502"));
+    assert_eq!((event.user, event.tags["inside"].as_str()), (Some(User::id("7")), "1"));
+    assert_eq!(event.request.unwrap().url, "//shop.example/orders/7?page=2&token=[REDACTED]");
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_traced_tells_what_comes_in_its_body() {
+    let agent = not_traced(true);
+    let service = service_fn(|_: Request<Body>| async {
+        let stream = futures::stream::once(async {
+            flame_on::capture_message("in the body", flame_on::Severity::Error);
+            Ok::<_, Infallible>("data")
+        });
+        Ok::<_, Infallible>(Response::new(Body::from_stream(stream)))
+    });
+    let response = agent.layer().layer(service).oneshot(request("/x")).await.unwrap();
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "data");
+    let event = only(&agent).await;
+    assert_eq!((event.request.unwrap().method.as_str(), event.trace_id), ("GET", None));
+}
+
+#[tokio::test]
+async fn the_error_of_a_request_that_is_not_traced_goes_on_unchanged_and_is_told_if_errors_are() {
+    for capture_errors in [true, false] {
+        let agent = not_traced(capture_errors);
+        let service = service_fn(|_: Request<Body>| async {
+            // A poll that waits, and one that does not.
+            tokio::task::yield_now().await;
+            Err::<Response<Body>, _>(Refused)
+        });
+        let result = agent.layer().layer(service).oneshot(request("/x")).await;
+        assert!(matches!(result, Err(Refused)));
+        let told: Vec<_> = agent.errors().await.into_iter().map(|event| (event.message, event.trace_id)).collect();
+        let expected = ("refused: password=[REDACTED]".to_owned(), None);
+        assert_eq!(told, Vec::from_iter(capture_errors.then_some(expected)));
+    }
+}
